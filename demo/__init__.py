@@ -1,0 +1,1 @@
+"""The bundled demo: a small clinic portal, and automations that work in it."""
