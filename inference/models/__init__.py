@@ -1,0 +1,31 @@
+"""Every table of the server, one module per aggregate."""
+
+from inference.models.api_key import ApiKey, Scope
+from inference.models.audit_event import AuditEvent
+from inference.models.automation import Automation, AutomationVersion
+from inference.models.statuses import ACTIVE, ENDED, LEASED, StepStatus, TaskStatus
+from inference.models.step import Artifact, Step
+from inference.models.task import Attempt, CommitPoint, ConcurrencySlot, IdempotencyKey, Task, TaskEvent
+from inference.models.worker_host import WorkerHost
+
+__all__ = [
+    "ACTIVE",
+    "ENDED",
+    "LEASED",
+    "ApiKey",
+    "Artifact",
+    "Attempt",
+    "AuditEvent",
+    "Automation",
+    "AutomationVersion",
+    "CommitPoint",
+    "ConcurrencySlot",
+    "IdempotencyKey",
+    "Scope",
+    "Step",
+    "StepStatus",
+    "Task",
+    "TaskEvent",
+    "TaskStatus",
+    "WorkerHost",
+]

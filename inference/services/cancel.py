@@ -1,0 +1,39 @@
+"""Stop tasks: waiting ones at once, running ones by asking their worker."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest
+
+from inference.models import Task, TaskStatus
+from inference.models.database_clock import StatementTimestamp
+from inference.services.transitions import record_event
+
+
+def cancel_tasks(tasks: "QuerySet[Task]", *, cause: Mapping[str, Any]) -> int:
+    """Cancel those of `tasks` that have not ended; the number of tasks that this call stopped or asked to stop.
+
+    `queued` becomes `cancelled` here. For `allocated` and `running` the request is written, the database tells
+    the worker, and it stops within two seconds. Ended ones, and ones that were asked before, are left alone.
+    """
+    return sum(_cancel(task_id, cause) for task_id in tasks.values_list("id", flat=True))
+
+
+def _cancel(task_id: UUID, cause: Mapping[str, Any]) -> int:
+    with transaction.atomic():
+        # Locked first: its status cannot move between the look and the change.
+        task = Task.objects.select_for_update(of=("self",)).filter(id=task_id).first()
+        if task is None or task.has_ended or task.cancel_requested_at is not None:
+            return 0
+        asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
+        if task.status != TaskStatus.QUEUED:
+            Task.objects.filter(id=task_id).update(**asked)
+            record_event(task_id, "cancel_requested", cause=cause)
+            return 1
+        completed_at = Greatest(StatementTimestamp(), F("created_at"))
+        Task.objects.filter(id=task_id).update(status=TaskStatus.CANCELLED, completed_at=completed_at, **asked)
+        record_event(task_id, "status", status=TaskStatus.CANCELLED, cause=cause)
+        return 1

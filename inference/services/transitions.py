@@ -1,0 +1,233 @@
+"""The only code that sets Task.status after submission. Each change names the old status and, for a worker,
+its fencing token; a change that finds no such row changes nothing and says so.
+
+The database refuses what is not written here (migration 0002), gives concurrency slots back, and announces
+every change. Instants are the database's, never below the one before.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
+
+from inference.models import LEASED, Artifact, Attempt, CommitPoint, Task, TaskEvent, TaskStatus
+from inference.models.database_clock import StatementTimestamp
+
+logger = logging.getLogger(__name__)
+
+WORKER_LOST = "worker lost"
+WORKER_STOPPED = "worker stopped"
+# Pause before the second attempt; it doubles before each further one.
+RETRY_PAUSE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a renewal found. `cancel_cause` is set once somebody asked to stop the task."""
+
+    cancel_cause: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """How an attempt ended, as its worker (or the rescuer) reports it.
+
+    `status` is the end state if no other attempt follows. `may_retry` says whether this kind of failure may be
+    tried again; `counts` is false for an interruption that is not the task's fault (a deploy), which then uses
+    up no retry.
+    """
+
+    status: TaskStatus
+    cause: Mapping[str, Any]
+    error: str | None = None
+    may_retry: bool = False
+    counts: bool = True
+    output_data: list[Any] = field(default_factory=list)
+    for_loop_status: list[Any] = field(default_factory=list)
+    final_screenshot_id: UUID | None = None
+
+
+def record_event(
+    task_id: UUID,
+    kind: str,
+    *,
+    cause: Mapping[str, Any],
+    status: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one TaskEvent."""
+    TaskEvent.objects.create(task_id=task_id, kind=kind, status=status, cause=dict(cause), data=dict(data or {}))
+
+
+def start_attempt(task_id: UUID, token: int) -> bool:
+    """`allocated` -> `running`. False when the lease is gone or somebody asked to cancel it meanwhile."""
+    with transaction.atomic():
+        started = Task.objects.filter(
+            id=task_id, status=TaskStatus.ALLOCATED, lease_token=token, cancel_requested_at=None
+        ).update(status=TaskStatus.RUNNING, started_at=Greatest(StatementTimestamp(), F("allocated_at")))
+        if not started:
+            return False
+        Attempt.objects.filter(task_id=task_id, token=token).update(started_at=StatementTimestamp())
+        record_event(task_id, "status", status=TaskStatus.RUNNING, cause={"kind": "worker"}, data={"token": token})
+        return True
+
+
+def give_back(task_id: UUID, token: int, *, cause: Mapping[str, Any]) -> TaskStatus | None:
+    """A claim that never began: back to `queued`, or `cancelled` when that was asked for. None: lease gone."""
+    with transaction.atomic():
+        task = _locked(Q(id=task_id, status=TaskStatus.ALLOCATED, lease_token=token))
+        if task is None:
+            return None
+        _close_attempt(task, cause=cause, error=None)
+        if task.cancel_requested_at is not None:
+            return _end(task, TaskStatus.CANCELLED, cause=task.cancel_cause or cause, error=None)
+        return _queue_again(task, cause=cause, pause_seconds=0, counts=False)
+
+
+def renew_lease(task_id: UUID, token: int, *, lease_seconds: float) -> Lease | None:
+    """Push the expiry out by `lease_seconds` from now (the database's). None: the lease is gone for good."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE inference_task
+            SET lease_expires_at = statement_timestamp() + make_interval(secs => %s)
+            WHERE id = %s AND lease_token = %s AND status IN ('allocated', 'running')
+            RETURNING cancel_requested_at IS NOT NULL, cancel_cause::text
+            """,
+            [lease_seconds, task_id, token],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    cancel_requested, cause_text = row
+    if not cancel_requested:
+        return Lease(cancel_cause=None)
+    return Lease(cancel_cause=_parsed_cause(cause_text))
+
+
+def finish_attempt(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
+    """End a running attempt: the task ends, or goes back to the queue when it may be tried again.
+
+    Nothing is tried again after a commit point was begun, whatever ended the attempt; an act that was begun
+    and not seen to finish makes the outcome unknown. Returns the new status; None when the lease is gone.
+    """
+    with transaction.atomic():
+        task = _locked(Q(id=task_id, status=TaskStatus.RUNNING, lease_token=token))
+        if task is None:
+            return None
+        return _finish(task, end)
+
+
+def rescue_expired(*, limit: int = 100) -> int:
+    """Take every lease that has run out from its worker; the number of tasks taken.
+
+    Not begun: back to the queue. Begun: a failed attempt with the error `worker lost`. The caller makes sure that
+    it was itself in touch with the database for a whole lease period (an outage loses nothing).
+    """
+    rescued = 0
+    for task_id in _expired_ids(limit):
+        with transaction.atomic():
+            task = _locked(Q(id=task_id, status__in=LEASED, lease_expires_at__lt=StatementTimestamp()))
+            if task is None:
+                continue
+            _rescue(task)
+            rescued += 1
+        logger.warning("lease expired", extra={"task_id": task_id})
+    return rescued
+
+
+def _expired_ids(limit: int) -> list[UUID]:
+    expired = Task.objects.filter(status__in=LEASED, lease_expires_at__lt=StatementTimestamp())
+    return list(expired.order_by("lease_expires_at").values_list("id", flat=True)[:limit])
+
+
+def _rescue(task: Task) -> None:
+    cause = {"kind": "rescuer", "worker": task.lease_owner}
+    if task.status == TaskStatus.RUNNING:
+        status = TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED
+        error = None if task.cancel_requested_at else WORKER_LOST
+        _finish(
+            task,
+            AttemptEnd(status=status, cause=cause, error=error, may_retry=True, output_data=task.output_data),
+        )
+        return
+    _close_attempt(task, cause=cause, error=WORKER_LOST)
+    if task.cancel_requested_at:
+        _end(task, TaskStatus.CANCELLED, cause=task.cancel_cause or cause, error=None)
+    else:
+        _queue_again(task, cause=cause, pause_seconds=0, counts=False)
+
+
+def _finish(task: Task, end: AttemptEnd) -> TaskStatus:
+    _close_attempt(task, cause=end.cause, error=end.error)
+    committed = list(CommitPoint.objects.filter(task=task).values_list("finished_at", flat=True))
+    if end.status == TaskStatus.FAILED and end.may_retry and not committed and not task.cancel_requested_at:
+        retry_left = task.retry_count < task.max_retries
+        if retry_left:
+            pause = RETRY_PAUSE_SECONDS * 2**task.retry_count if end.counts else 0
+            return _queue_again(task, cause=end.cause, pause_seconds=pause, counts=end.counts)
+    return _end(
+        task,
+        end.status,
+        cause=end.cause,
+        error=end.error,
+        outcome_unknown=end.status != TaskStatus.SUCCESS and None in committed,
+        output_data=end.output_data,
+        for_loop_status=end.for_loop_status,
+        final_screenshot=_artifact(task, end.final_screenshot_id),
+    )
+
+
+def _artifact(task: Task, artifact_id: UUID | None) -> Artifact | None:
+    return None if artifact_id is None else Artifact.objects.filter(id=artifact_id, task=task).first()
+
+
+def _locked(condition: Q) -> Task | None:
+    """The one row that meets `condition`, locked and looked at again after the lock was had."""
+    return Task.objects.select_for_update(of=("self",)).filter(condition).first()
+
+
+def _close_attempt(task: Task, *, cause: Mapping[str, Any], error: str | None) -> None:
+    Attempt.objects.filter(task=task, token=task.lease_token).update(
+        ended_at=StatementTimestamp(), cause=str(cause.get("kind", ""))[:40], error=error
+    )
+
+
+def _end(task: Task, status: TaskStatus, *, cause: Mapping[str, Any], error: str | None, **results: Any) -> TaskStatus:
+    Task.objects.filter(id=task.id).update(
+        status=status,
+        error=error,
+        completed_at=Greatest(StatementTimestamp(), F("created_at"), F("allocated_at"), F("started_at")),
+        **results,
+    )
+    record_event(task.id, "status", status=status, cause=cause, data={"error": error} if error else None)
+    return status
+
+
+def _queue_again(task: Task, *, cause: Mapping[str, Any], pause_seconds: float, counts: bool) -> TaskStatus:
+    Task.objects.filter(id=task.id).update(
+        status=TaskStatus.QUEUED,
+        allocated_at=None,
+        started_at=None,
+        available_at=StatementTimestamp() + timedelta(seconds=pause_seconds),
+        retry_count=F("retry_count") + (1 if counts else 0),
+    )
+    record_event(
+        task.id,
+        "status",
+        status=TaskStatus.QUEUED,
+        cause=cause,
+        data={"pause_seconds": pause_seconds, "counts": counts},
+    )
+    return TaskStatus.QUEUED
+
+
+def _parsed_cause(text: str | None) -> Mapping[str, Any]:
+    return dict(json.loads(text)) if text else {"kind": "unknown"}

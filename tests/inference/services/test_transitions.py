@@ -1,0 +1,181 @@
+"""The life of a task, as its worker, the rescuer and people change it."""
+
+import pytest
+from django.db import connection
+
+from inference.models import Attempt, CommitPoint, Task, TaskStatus
+from inference.services import transitions
+from inference.services.cancel import cancel_tasks
+from inference.services.transitions import AttemptEnd
+from tests.factories import make_task
+
+pytestmark = pytest.mark.django_db
+
+CAUSE = {"kind": "test"}
+
+
+def running_task(**fields: object) -> Task:
+    return make_task(status=TaskStatus.RUNNING, **fields)  # type: ignore[arg-type]
+
+
+def failed(**fields: object) -> AttemptEnd:
+    return AttemptEnd(status=TaskStatus.FAILED, cause=CAUSE, error="it broke", may_retry=True, **fields)  # type: ignore[arg-type]
+
+
+def expire(task: Task) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inference_task SET lease_expires_at = statement_timestamp() - interval '1 second' WHERE id = %s",
+            [task.id],
+        )
+
+
+def statuses(task: Task) -> list[str | None]:
+    return list(task.events.filter(kind="status").values_list("status", flat=True))
+
+
+def test_an_attempt_starts_once_and_only_with_its_token() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED)
+    assert not transitions.start_attempt(task.id, task.lease_token + 1)
+    assert transitions.start_attempt(task.id, task.lease_token)
+    assert not transitions.start_attempt(task.id, task.lease_token)
+    task.refresh_from_db()
+    assert task.status == TaskStatus.RUNNING
+    assert task.created_at <= task.allocated_at <= task.started_at  # type: ignore[operator]
+    assert task.attempts.get().started_at is not None
+
+
+def test_success_stores_the_results_and_ends_the_lease() -> None:
+    task = running_task()
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE, output_data=[{"json_data": {"a": 1}}])
+    assert transitions.finish_attempt(task.id, task.lease_token, end) == TaskStatus.SUCCESS
+    task.refresh_from_db()
+    assert (task.output_data, task.error, task.lease_owner) == ([{"json_data": {"a": 1}}], None, None)
+    assert task.completed_at is not None
+    assert task.attempts.get().ended_at is not None
+    assert statuses(task)[-1] == "success"
+
+
+def test_a_worker_whose_token_is_old_changes_nothing() -> None:
+    task = running_task()
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE)
+    assert transitions.finish_attempt(task.id, task.lease_token - 1, end) is None
+    assert transitions.renew_lease(task.id, task.lease_token - 1, lease_seconds=20) is None
+    task.refresh_from_db()
+    assert task.status == TaskStatus.RUNNING
+
+
+def test_a_failure_without_retries_ends_the_task() -> None:
+    task = running_task(max_retries=0)
+    assert transitions.finish_attempt(task.id, task.lease_token, failed()) == TaskStatus.FAILED
+    task.refresh_from_db()
+    assert task.error == "it broke"
+
+
+def test_retries_pause_10_s_doubling_and_then_end() -> None:
+    task = running_task(max_retries=2)
+    for pause in (10, 20):
+        assert transitions.finish_attempt(task.id, task.lease_token, failed()) == TaskStatus.QUEUED
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT extract(epoch FROM available_at - statement_timestamp()) FROM inference_task WHERE id = %s",
+                [task.id],
+            )
+            assert float(cursor.fetchone()[0]) == pytest.approx(pause, abs=2)
+            cursor.execute("UPDATE inference_task SET available_at = created_at WHERE id = %s", [task.id])
+            cursor.execute("SELECT claimed_token FROM inference_claim_task('w', 'h', 20)")
+            token = cursor.fetchone()[0]
+        assert transitions.start_attempt(task.id, token)
+        task.refresh_from_db()
+    assert transitions.finish_attempt(task.id, task.lease_token, failed()) == TaskStatus.FAILED
+    task.refresh_from_db()
+    assert task.retry_count == 2
+    assert [each.error for each in task.attempts.all()] == ["it broke"] * 3
+
+
+def test_a_final_failure_is_not_retried() -> None:
+    task = running_task(max_retries=3)
+    end = AttemptEnd(status=TaskStatus.FAILED, cause=CAUSE, error="assertion failed", may_retry=False)
+    assert transitions.finish_attempt(task.id, task.lease_token, end) == TaskStatus.FAILED
+
+
+def test_an_interruption_by_a_deploy_uses_up_no_retry() -> None:
+    task = running_task(max_retries=1)
+    assert transitions.finish_attempt(task.id, task.lease_token, failed(counts=False)) == TaskStatus.QUEUED
+    task.refresh_from_db()
+    assert task.retry_count == 0
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_nothing_is_tried_again_after_a_commit_point(is_finished: bool) -> None:
+    task = running_task(max_retries=3)
+    point = CommitPoint.objects.create(task=task, attempt=1, path="nodes[3]")
+    if is_finished:
+        CommitPoint.objects.filter(id=point.id).update(finished_at=task.started_at)
+    assert transitions.finish_attempt(task.id, task.lease_token, failed()) == TaskStatus.FAILED
+    task.refresh_from_db()
+    assert task.outcome_unknown is not is_finished
+
+
+def test_a_lost_worker_fails_its_running_task() -> None:
+    task = running_task()
+    assert transitions.rescue_expired() == 0
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    task.refresh_from_db()
+    assert (task.status, task.error) == ("failed", "worker lost")
+    assert Attempt.objects.get(task=task).error == "worker lost"
+
+
+def test_a_lost_worker_uses_up_a_retry() -> None:
+    task = running_task(max_retries=1)
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    task.refresh_from_db()
+    assert (task.status, task.retry_count, task.started_at) == ("queued", 1, None)
+
+
+def test_a_lost_worker_that_had_not_begun_gives_its_task_back() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED)
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    task.refresh_from_db()
+    assert (task.status, task.retry_count, task.allocated_at) == ("queued", 0, None)
+
+
+def test_a_lost_worker_after_a_commit_point_leaves_the_outcome_unknown() -> None:
+    task = running_task(max_retries=5)
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[3]")
+    expire(task)
+    transitions.rescue_expired()
+    task.refresh_from_db()
+    assert (task.status, task.outcome_unknown) == ("failed", True)
+
+
+def test_cancel_ends_a_queued_task_at_once_and_asks_a_running_one() -> None:
+    queued, running, ended = make_task(), running_task(), make_task(status=TaskStatus.SUCCESS)
+    cause = {"kind": "user", "id": "maya"}
+    assert cancel_tasks(Task.objects.all(), cause=cause) == 2
+    assert cancel_tasks(Task.objects.all(), cause=cause) == 0
+    for task in (queued, running, ended):
+        task.refresh_from_db()
+    assert (queued.status, running.status, ended.status) == ("cancelled", "running", "success")
+    lease = transitions.renew_lease(running.id, running.lease_token, lease_seconds=20)
+    assert lease is not None
+    assert lease.cancel_cause == cause
+
+
+def test_a_task_cancelled_between_claim_and_start_never_starts() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED)
+    cancel_tasks(Task.objects.all(), cause=CAUSE)
+    assert not transitions.start_attempt(task.id, task.lease_token)
+    assert transitions.give_back(task.id, task.lease_token, cause=CAUSE) == TaskStatus.CANCELLED
+
+
+def test_a_cancelled_task_is_not_retried_when_its_worker_is_lost() -> None:
+    task = running_task(max_retries=3)
+    cancel_tasks(Task.objects.all(), cause=CAUSE)
+    expire(task)
+    transitions.rescue_expired()
+    task.refresh_from_db()
+    assert task.status == TaskStatus.CANCELLED
