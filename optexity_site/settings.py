@@ -1,0 +1,421 @@
+"""Django settings: flat constants, each with its unit and reason. What an operator may change is read from
+the environment through `env.py` and documented in docs/settings.md."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from optexity_site import embedded_db
+from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
+from optexity_site.unfold_settings import unfold_settings
+from optexity_site.version import read_version
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = read_version(BASE_DIR / "CHANGELOG.md")
+
+# --- Where things are kept -----------------------------------------------------------------------------------
+
+DATA_DIR = Path(
+    env_str(
+        "DATA_DIR",
+        default=str(BASE_DIR / "var"),
+        shown="`var/` beside manage.py",
+        help="Folder for everything that the server writes: database, artifacts, logs, keys.",
+    )
+).resolve()
+
+DATABASE_URL = env_str(
+    "DATABASE_URL",
+    default="",
+    help="`postgresql://user:password@host:port/name`. Not set: an embedded PostgreSQL in DATA_DIR/postgres.",
+)
+
+
+def _make_data_dir() -> None:
+    try:
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder DATA_DIR={DATA_DIR} cannot be made ({error.strerror}): set DATA_DIR to a folder "
+            "that this user may write."
+        ) from error
+
+
+def _read_or_make_secret_key() -> str:
+    """The key in DATA_DIR/secret_key (mode 600); made once, also when two processes start at the same time."""
+    file = DATA_DIR / "secret_key"
+    if not file.exists():
+        draft = DATA_DIR / f"secret_key.{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass  # another process was faster; its key holds
+        finally:
+            draft.unlink()
+    return file.read_text().strip()
+
+
+def _database() -> dict[str, Any]:
+    if not DATABASE_URL:
+        return {"ENGINE": "django.db.backends.postgresql", **embedded_db.connection_parameters(DATA_DIR)}
+    scheme = DATABASE_URL.partition(":")[0]
+    if scheme not in ("postgres", "postgresql"):
+        raise SettingError(
+            f"DATABASE_URL begins with '{scheme}:', and only PostgreSQL is supported (the queue needs SKIP LOCKED "
+            "and LISTEN/NOTIFY): use postgresql://user:password@host:port/name, or unset it for the embedded one."
+        )
+    try:
+        parts = dict(conninfo_to_dict(DATABASE_URL))
+    except ProgrammingError as error:
+        raise SettingError(
+            "DATABASE_URL cannot be read; write it as postgresql://user:password@host:port/name, with special "
+            "characters percent-encoded."
+        ) from error
+    if not parts.get("dbname"):
+        raise SettingError(
+            "DATABASE_URL names no database; write it as postgresql://user:password@host:port/name."
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        "OPTIONS": parts,
+    }
+
+
+_make_data_dir()
+SECRET_KEY = (
+    env_str(
+        "SECRET_KEY",
+        default="",
+        shown="made once in DATA_DIR/secret_key",
+        help="Signs sessions, links and background packages. Set the same value on every host.",
+    )
+    or _read_or_make_secret_key()
+)
+
+# --- Django --------------------------------------------------------------------------------------------------
+
+DEBUG = env_bool(
+    "DEBUG", default=False, help="Django's debug pages; never on a server that others can reach."
+)
+ALLOWED_HOSTS = env_list(
+    "ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]"],
+    help="Host names under which the server may be called.",
+)
+CSRF_TRUSTED_ORIGINS = env_list(
+    "CSRF_TRUSTED_ORIGINS",
+    default=[],
+    help="Origins (`https://host`) from which the admin's forms may be sent, behind a proxy that ends TLS.",
+)
+SITE_NAME = env_str("SITE_NAME", default="Inference", help="Name at the top of the dashboard.")
+SITE_SUBTITLE = env_str(
+    "SITE_SUBTITLE", default="Browser automations", help="Line under the name, e.g. the team."
+)
+SITE_ENVIRONMENT = env_str(
+    "SITE_ENVIRONMENT", default="", help="Badge in the dashboard's header, e.g. `Production`."
+)
+UNFOLD = unfold_settings(name=SITE_NAME, subtitle=SITE_SUBTITLE)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "inference",
+    "executor",  # before django_q: its `qcluster` command replaces the stock one
+    "django_q",
+]
+
+MIDDLEWARE = [
+    "inference.middleware.JsonErrorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "optexity_site.urls"
+WSGI_APPLICATION = "optexity_site.wsgi.application"
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# True in a web process (set by `serve` and the container): requests come in threads and share a pool of
+# connections. Workers fork, and a pool's threads do not survive a fork, so they keep plain connections.
+IS_WEB_PROCESS = os.environ.get("OPTEXITY_WEB_PROCESS") == "1"
+DATABASE_POOL_SIZE = env_int(
+    "DATABASE_POOL_SIZE",
+    default=16,
+    minimum=2,
+    maximum=500,
+    help="Connections that one web process may hold.",
+)
+_default_database = _database()
+if IS_WEB_PROCESS:
+    _default_database.setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 5,  # seconds until a request without a connection is answered 503
+        # After so many seconds a try to connect starts afresh. Its pauses double, so a longer one would sleep on
+        # for minutes when a database that was away for minutes is back.
+        "reconnect_timeout": 5,
+    }
+else:
+    _default_database["CONN_MAX_AGE"] = None
+# A connection that died while it lay idle is replaced before a request gets it.
+_default_database["CONN_HEALTH_CHECKS"] = True
+_default_database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES = {"default": _default_database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+HTTPS_ONLY = env_bool(
+    "HTTPS_ONLY", default=False, help="Send the session and CSRF cookies over HTTPS only; set it behind TLS."
+)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+# A stored login of the admin for this server's own tabs; other services on the same host use other names.
+SESSION_COOKIE_NAME = "optexity_session"
+CSRF_COOKIE_NAME = "optexity_csrf"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env_str(
+    "TIME_ZONE", default="UTC", help="Time zone of the dashboard; the API always answers UTC."
+)
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served from the apps' own folders: nothing has to be collected before the first start.
+WHITENOISE_USE_FINDERS = True
+
+ARTIFACT_DIR = DATA_DIR / "artifacts"
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        # No MEDIA_URL: bytes leave only through views that check who asks.
+        "OPTIONS": {"location": ARTIFACT_DIR, "base_url": None, "file_permissions_mode": 0o600},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
+# --- The HTTP API --------------------------------------------------------------------------------------------
+
+# Bytes of one POST /inference; the contract's limit, answered with 413.
+INFERENCE_BODY_MAX_BYTES = 1024 * 1024
+# Uploads in the admin (an automation's JSON) may be larger than a submission.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+ALLOW_ANONYMOUS_LOCAL = env_bool(
+    "ALLOW_ANONYMOUS_LOCAL",
+    default=False,
+    help="Let programs on this machine call POST /inference without a key (loopback peers, nothing forwarded).",
+)
+ACCEPT_SCALAR_PARAMETERS = env_bool(
+    "ACCEPT_SCALAR_PARAMETERS",
+    default=False,
+    help="Take numbers and booleans in the lists of input_parameters, as some existing clients send them.",
+)
+IDEMPOTENCY_DAYS = env_int(
+    "IDEMPOTENCY_DAYS", default=90, minimum=1, help="Days for which an idempotency key keeps its answer."
+)
+MAX_WAITERS = env_int(
+    "MAX_WAITERS",
+    default=32,
+    minimum=1,
+    help="Requests of one web process that may wait for a task (`?wait=`, `Prefer: wait`); more get 503.",
+)
+WEB_THREADS = env_int(
+    "WEB_THREADS",
+    default=48,
+    minimum=2,
+    help="Threads of one web process. Keep it above MAX_WAITERS, so that waiting never starves plain requests.",
+)
+if WEB_THREADS <= MAX_WAITERS:
+    raise SettingError(
+        f"WEB_THREADS={WEB_THREADS} must be above MAX_WAITERS={MAX_WAITERS}, or waiting requests would starve "
+        "plain ones: raise the first or lower the second."
+    )
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["inference.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["inference.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["inference.parsers.LimitedJSONParser"],
+    "EXCEPTION_HANDLER": "inference.error_handler.answer_error",
+    "UNAUTHENTICATED_USER": None,
+    "STRICT_JSON": True,
+}
+
+# --- Queue and workers ---------------------------------------------------------------------------------------
+
+WORKERS = env_int(
+    "WORKERS", default=2, minimum=1, maximum=200, help="Browser workers (tasks at a time) of one host."
+)
+# A heartbeat can be late when Chromium takes the CPU; several missed in a row mean that the process is gone.
+WORKER_HEARTBEAT_SECONDS = env_int(
+    "WORKER_HEARTBEAT_SECONDS", default=5, minimum=1, help="Seconds between two renewals of a task's lease."
+)
+WORKER_LEASE_SECONDS = env_int(
+    "WORKER_LEASE_SECONDS",
+    default=20,
+    minimum=6,
+    help="Seconds without a heartbeat after which a worker counts as lost. At least three heartbeats.",
+)
+if WORKER_LEASE_SECONDS < 3 * WORKER_HEARTBEAT_SECONDS:
+    raise SettingError(
+        f"WORKER_LEASE_SECONDS={WORKER_LEASE_SECONDS} must be at least three times "
+        f"WORKER_HEARTBEAT_SECONDS={WORKER_HEARTBEAT_SECONDS}: raise the first or lower the second."
+    )
+SHUTDOWN_GRACE_SECONDS = env_int(
+    "SHUTDOWN_GRACE_SECONDS",
+    default=8,
+    minimum=0,
+    help="Seconds that running tasks get to finish when the server is stopped.",
+)
+# The longest that a task may be allowed to run (max_timeout_in_minutes), the backstop of django-q2 above it.
+MAX_TIMEOUT_MINUTES = 240
+_DJANGO_Q_BACKSTOP_SECONDS = MAX_TIMEOUT_MINUTES * 60 + 60
+
+# The background cluster: schedules, deliveries, housekeeping. `browser` runs tasks: its broker only wakes
+# workers, which claim from the task table themselves.
+Q_CLUSTER = {
+    "name": "background",
+    "orm": "default",
+    "workers": 2,
+    "timeout": 600,
+    "retry": 660,
+    "max_attempts": 3,
+    "poll": 0.5,
+    "save_limit": 250,
+    "catch_up": False,
+    "label": "Background work",
+    "ALT_CLUSTERS": {
+        "browser": {
+            "broker_class": "executor.broker.WakeBroker",
+            "workers": WORKERS,
+            "scheduler": False,
+            "timeout": _DJANGO_Q_BACKSTOP_SECONDS,
+            "retry": _DJANGO_Q_BACKSTOP_SECONDS + 60,
+            # A worker that ran this many tasks is replaced, whatever leaks in it.
+            "recycle": 500,
+            "save_limit": -1,
+            # Playwright's driver and Chromium are children of the worker.
+            "daemonize_workers": True,
+        }
+    },
+}
+
+# --- Browser and runner --------------------------------------------------------------------------------------
+
+BROWSER_EXECUTABLE = env_str(
+    "BROWSER_EXECUTABLE",
+    default="",
+    shown="found: Playwright's own, then chromium, google-chrome on PATH",
+    help="Path of the Chromium or Chrome to use.",
+)
+BROWSER_MAX_TASKS = env_int(
+    "BROWSER_MAX_TASKS", default=200, minimum=1, help="Tasks after which a worker starts a fresh browser."
+)
+BROWSER_MAX_MEMORY_MB = env_int(
+    "BROWSER_MAX_MEMORY_MB",
+    default=2048,
+    minimum=256,
+    help="Memory (PSS of all its processes, MiB) above which a worker starts a fresh browser between two tasks.",
+)
+HONOUR_EXPLICIT_SLEEPS = env_bool(
+    "HONOUR_EXPLICIT_SLEEPS",
+    default=True,
+    help="Keep sleeps that a document states explicitly to the letter; false: they are bounds for settling.",
+)
+STRICT_NAVIGATION = env_bool(
+    "STRICT_NAVIGATION",
+    default=False,
+    help="Fail a navigation also on a time-out and on HTTP 4xx and 5xx, instead of a warning.",
+)
+UPLOAD_ROOTS = [
+    Path(each).resolve()
+    for each in env_list(
+        "UPLOAD_ROOTS", default=[], help="Folders from which `upload_file` may take a `file_path`."
+    )
+]
+DOWNLOAD_TIMEOUT_SECONDS = env_int(
+    "DOWNLOAD_TIMEOUT_SECONDS",
+    default=200,
+    minimum=1,
+    help="Seconds to wait for an expected download whose action names no time of its own.",
+)
+ARTIFACT_MAX_MB = env_int(
+    "ARTIFACT_MAX_MB",
+    default=512,
+    minimum=1,
+    help="Largest file (MiB) that a task may keep, e.g. a download.",
+)
+
+# --- Logs ----------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env_choice(
+    "LOG_LEVEL",
+    default="INFO",
+    choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+    help="What the processes write to stderr. No level shows parameters, secrets or request bodies.",
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "optexity_site.log.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # SQL with its values, request lines of clients and the wire traffic of drivers: they hold parameters.
+        "django.db.backends": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "asyncio": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        "psycopg": {"level": "WARNING"},
+        "PIL": {"level": "WARNING"},
+        # django-q2 logs whole packages at DEBUG and every package at INFO.
+        "django-q": {"level": "INFO" if LOG_LEVEL in ("DEBUG", "INFO") else LOG_LEVEL},
+    },
+}

@@ -1,0 +1,42 @@
+"""The whole URL map on one screen."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from inference.views.artifacts import ArtifactView
+from inference.views.automations import AutomationListView, AutomationValidateView, AutomationView
+from inference.views.health import HealthView, TaskRunningView
+from inference.views.inference import InferenceView
+from inference.views.tasks import (
+    DownloadsView,
+    OutputDataView,
+    TaskArtifactsView,
+    TaskCancelView,
+    TaskListView,
+    TaskRetryView,
+    TaskStepsView,
+    TaskView,
+)
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("inference", InferenceView.as_view(allows_anonymous_local=True)),
+    path("api/v1/inference", InferenceView.as_view()),
+    path("api/v1/tasks", TaskListView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/artifacts", TaskArtifactsView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/cancel", TaskCancelView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/retry", TaskRetryView.as_view()),
+    path("api/v1/artifacts/<uuid:artifact_id>", ArtifactView.as_view()),
+    path("api/v1/automations", AutomationListView.as_view()),
+    path("api/v1/automations/<path:endpoint_name>/validate", AutomationValidateView.as_view()),
+    path("api/v1/automations/<path:endpoint_name>", AutomationView.as_view()),
+    path("api/v1/get_output_data", OutputDataView.as_view()),
+    path("api/v1/get_downloads", DownloadsView.as_view()),
+    path("health", HealthView.as_view()),
+    path("api/v1/health", HealthView.as_view()),
+    path("is_task_running", TaskRunningView.as_view()),
+]

@@ -1,0 +1,65 @@
+"""What granian serves: Django in threads, with a pool of database connections."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import IO, Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "optexity_site.settings")
+# Read by the settings: threads share a pool of connections. Set here, so that it holds however this is served.
+os.environ["OPTEXITY_WEB_PROCESS"] = "1"
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_CHUNK_BYTES = 64 * 1024
+_MEMORY_BYTES = 1024 * 1024
+
+
+class ChunkedBodies:
+    """Gives a body that came in chunks the length that WSGI applications look for.
+
+    The server hands such a body over with an end but without CONTENT_LENGTH, which Django reads as "empty". Read
+    here up to one byte above `max_bytes`, so that the view still sees that it is too large.
+    """
+
+    def __init__(self, application: Application, *, max_bytes: int) -> None:
+        self.application = application
+        self.max_bytes = max_bytes
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"], length = self._read(environ["wsgi.input"])
+            environ["CONTENT_LENGTH"] = str(length)
+        return self.application(environ, start_response)
+
+    def _read(self, stream: IO[bytes]) -> tuple[IO[bytes], int]:
+        body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
+        length = 0
+        while length <= self.max_bytes:
+            chunk = stream.read(min(_CHUNK_BYTES, self.max_bytes + 1 - length))
+            if not chunk:
+                break
+            length += body.write(chunk)
+        body.seek(0)
+        return body, length
+
+
+def make_application() -> Application:
+    """Django with its settings read. A wrong setting or a database that cannot start ends the process, in one line."""
+    from optexity_site import embedded_db
+    from optexity_site.env import SettingError
+
+    try:
+        from django.conf import settings
+        from django.core.wsgi import get_wsgi_application
+
+        if not settings.DATABASE_URL:
+            embedded_db.acquire(settings.DATA_DIR)
+        return ChunkedBodies(get_wsgi_application(), max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    except (SettingError, embedded_db.EmbeddedDatabaseError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
+
+application = make_application()
