@@ -5,11 +5,14 @@ import os
 import sys
 
 # Commands that only read code or write files: no database is started for them.
-WITHOUT_DATABASE = frozenset({"help", "makemigrations", "collectstatic", "startapp", "version"})
+WITHOUT_DATABASE = frozenset({"help", "makemigrations", "startapp", "submit", "version"})
 
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "optexity_site.settings")
+    from django.db import ProgrammingError
+    from psycopg.errors import UndefinedColumn, UndefinedTable
+
     from optexity_site.embedded_db import EmbeddedDatabaseError, acquire, release
     from optexity_site.env import SettingError
 
@@ -25,6 +28,11 @@ def main() -> int:
         return 2
     except EmbeddedDatabaseError as error:
         sys.stderr.write(f"{error}\n")
+        return 3
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
+            raise
+        sys.stderr.write("The database is behind this version: run `manage.py migrate` first.\n")
         return 3
     finally:
         # The last user stops the server; a process that only ends is noticed a moment later.

@@ -1,0 +1,63 @@
+"""Who calls: a key in one of three spellings, or nobody, where that is allowed."""
+
+import ipaddress
+
+from django.conf import settings
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from inference.errors import UnauthorizedError
+from inference.models import ApiKey
+from inference.services.api_keys import find_key
+
+_SCHEMES = ("x-api-key", "bearer")
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`x-api-key: KEY`, `Authorization: x-api-key KEY` or `Authorization: Bearer KEY`.
+
+    `request.auth` is the ApiKey, None for an anonymous local caller. There is no `request.user`: the API knows keys.
+    """
+
+    def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
+        """Nobody and the key; None without a key. Raises UnauthorizedError for one that cannot be used."""
+        sent = _sent_keys(request)
+        if not sent:
+            return None
+        # Two different keys in one request: whichever were meant, the other is a mistake.
+        key = find_key(sent.pop()) if len(sent) == 1 else None
+        if key is None:
+            raise UnauthorizedError
+        return None, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "x-api-key"
+
+
+def _sent_keys(request: Request) -> set[str]:
+    """The different keys of a request; what is no key at all is one that nobody has."""
+    sent = set()
+    if "HTTP_X_API_KEY" in request.META:
+        sent.add(request.META["HTTP_X_API_KEY"].strip())
+    if "HTTP_AUTHORIZATION" in request.META:
+        scheme, _, key = request.META["HTTP_AUTHORIZATION"].strip().partition(" ")
+        sent.add(key.strip() if scheme.lower() in _SCHEMES else "")
+    return sent
+
+
+def is_anonymous_local(request: Request) -> bool:
+    """The quickstart's rule: switched on, a loopback peer, and nothing that tells of a proxy in between."""
+    if not settings.ALLOW_ANONYMOUS_LOCAL:
+        return False
+    if any(name == "HTTP_FORWARDED" or name.startswith("HTTP_X_FORWARDED") for name in request.META):
+        return False
+    return _is_loopback(request.META.get("REMOTE_ADDR", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:  # a UNIX socket: some proxy is in between
+        return False
+    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
+    return (mapped or peer).is_loopback

@@ -1,0 +1,141 @@
+"""Reads with more than one caller: what a key may see, and how the queue does."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from inference.errors import NotFoundError
+from inference.models import ENDED, ApiKey, Automation, AutomationVersion, Task
+from inference.visibility import may_use
+
+# A worker reports itself every few seconds; one that has not for so long is gone.
+WORKER_SEEN_SECONDS = 60
+# A worker ends an attempt at its limit by itself; so much later something is stuck.
+OVERRUN_GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Health:
+    """The queue at one instant. `problem` is one sentence for an operator, None when all is well."""
+
+    queued: int
+    running: int
+    workers: int
+    oldest_wait_seconds: float | None
+    problem: str | None
+
+
+def queue_health() -> Health:
+    """How many wait, run and work now. Tasks that pause before a retry are queued and do not wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT
+                (SELECT count(*) FROM inference_task WHERE status = 'queued'),
+                (SELECT count(*) FROM inference_task WHERE status = 'running'),
+                (SELECT count(*) FROM inference_workerhost
+                 WHERE state <> 'unhealthy' AND seen_at > statement_timestamp() - make_interval(secs => %(seen)s)),
+                (SELECT extract(epoch FROM statement_timestamp() - min(available_at)) FROM inference_task
+                 WHERE status = 'queued' AND available_at <= statement_timestamp()),
+                (SELECT id FROM inference_task
+                 WHERE status = 'running' AND started_at < statement_timestamp()
+                     - make_interval(mins => max_timeout_in_minutes, secs => %(grace)s)
+                 ORDER BY started_at LIMIT 1)
+            """,
+            {"seen": WORKER_SEEN_SECONDS, "grace": OVERRUN_GRACE_SECONDS},
+        )
+        queued, running, workers, oldest_wait, overrun_id = cursor.fetchone()
+    oldest_wait_seconds = None if oldest_wait is None else float(oldest_wait)
+    return Health(
+        queued=queued,
+        running=running,
+        workers=workers,
+        oldest_wait_seconds=oldest_wait_seconds,
+        problem=_problem(oldest_wait_seconds, workers, overrun_id),
+    )
+
+
+def _problem(oldest_wait_seconds: float | None, workers: int, overrun_id: UUID | None) -> str | None:
+    if overrun_id is not None:
+        return f"Task {overrun_id} runs longer than its own limit allows: restart its worker."
+    if oldest_wait_seconds is not None and workers == 0:
+        return f"Tasks wait and no worker was seen for {WORKER_SEEN_SECONDS} seconds: start one."
+    return None
+
+
+def is_task_running() -> bool:
+    return Task.objects.filter(status="running").exists()
+
+
+def visible_tasks(api_key: ApiKey | None) -> QuerySet[Task]:
+    """The tasks of the automations that the key may use."""
+    return Task.objects.filter(may_use(api_key, "automation"))
+
+
+def find_task_or_none(task_id: UUID, api_key: ApiKey | None) -> Task | None:
+    """The task with what its answer needs; None when there is none that the key may see."""
+    tasks = visible_tasks(api_key).select_related("version", "api_key", "final_screenshot")
+    return tasks.defer("version__document").filter(id=task_id).first()
+
+
+def find_task(task_id: UUID, api_key: ApiKey | None) -> Task:
+    """As `find_task_or_none`. Raises NotFoundError, which does not tell whether there is one."""
+    task = find_task_or_none(task_id, api_key)
+    if task is None:
+        raise NotFoundError(f"Task {task_id} not found: no task with this id can be seen with this key.")
+    return task
+
+
+def task_has_ended(task_id: UUID) -> bool:
+    """Whether there is nothing more to wait for; a task that was deleted meanwhile has ended, too."""
+    return not Task.objects.filter(id=task_id).exclude(status__in=ENDED).exists()
+
+
+def visible_automations(api_key: ApiKey | None) -> QuerySet[Automation]:
+    """The active automations that the key may use."""
+    return Automation.objects.filter(may_use(api_key), is_active=True)
+
+
+def newest_versions(automations: Iterable[Automation]) -> dict[int, AutomationVersion]:
+    """The newest version of each automation by the automation's id, without documents."""
+    versions = AutomationVersion.objects.filter(automation__in=automations).defer("document")
+    newest = versions.order_by("automation_id", "-number").distinct("automation_id")
+    return {version.automation_id: version for version in newest}
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks a list has; None: no condition."""
+
+    status: str | None = None
+    endpoint_name: str | None = None
+    dedup_key: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    ended_after: datetime | None = None
+
+
+def list_tasks(
+    api_key: ApiKey | None, wanted: TaskFilter, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Task]:
+    """At most `limit` tasks, newest first, that come after the task at `after` (its created_at and id)."""
+    tasks = visible_tasks(api_key).select_related("version", "api_key").defer("version__document")
+    conditions = {
+        "status": wanted.status,
+        "endpoint_name": wanted.endpoint_name,
+        "dedup_hash": None if wanted.dedup_key is None else hashlib.sha256(wanted.dedup_key.encode()).hexdigest(),
+        "created_at__gt": wanted.created_after,
+        "created_at__lt": wanted.created_before,
+        "completed_at__gt": wanted.ended_after,
+    }
+    tasks = tasks.filter(**{name: value for name, value in conditions.items() if value is not None})
+    if after is not None:
+        created_at, task_id = after
+        # The first half alone is what the index starts at, so that depth costs nothing.
+        tasks = tasks.filter(created_at__lte=created_at).exclude(created_at=created_at, id__gte=task_id)
+    return list(tasks.order_by("-created_at", "-id")[:limit])

@@ -1,0 +1,461 @@
+"""The shapes of the wire: what a submission may look like, and what is answered about tasks.
+
+A wrong value is reported by its path and never repeated. Texts of errors are predicates; `error_handler` puts the
+path in front.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from pydantic import ValidationError as PydanticValidationError
+from rest_framework import serializers
+
+from automation.parameters import SecureParameter
+from inference.errors import ValidationFailedError, shorten
+from inference.models import Artifact, Attempt, Automation, AutomationVersion, Step, Task, TaskStatus
+from inference.services.artifact_links import sign_artifact
+
+MAX_REPORTED = 20
+MAX_URL_CHARACTERS = 2048
+# What an integer column of PostgreSQL holds.
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
+CALLBACKS_ARE_NOT_DELIVERED = (
+    "task_callback_url was not stored: this version delivers no callbacks; poll GET /api/v1/tasks/{id}, or wait with "
+    "?wait= or the header Prefer: wait=N"
+)
+
+
+class TextField(serializers.Field[str, Any, str, Any]):
+    """A text, and only a text, of `minimum` to `maximum` characters."""
+
+    def __init__(self, *, minimum: int = 1, maximum: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.minimum, self.maximum = minimum, maximum
+
+    default_error_messages = {"required": "is required.", "null": "must be a text, not null."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"must be a text, not {_kind(data)}.")
+        if not self.minimum <= len(data) <= self.maximum:
+            raise serializers.ValidationError(f"must have {self.minimum} to {self.maximum} characters.")
+        return data
+
+
+class WholeNumberField(serializers.Field[int, Any, int, Any]):
+    """A JSON integer within the bounds; neither a numeric text nor a boolean."""
+
+    default_error_messages = {"required": "is required.", "null": "must be a whole number, not null."}
+
+    def __init__(self, *, minimum: int = SMALLEST_INTEGER, maximum: int = LARGEST_INTEGER, **options: Any) -> None:
+        super().__init__(**options)
+        self.minimum, self.maximum = minimum, maximum
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise serializers.ValidationError(f"must be a whole number, not {_kind(data)}.")
+        if not self.minimum <= data <= self.maximum:
+            raise serializers.ValidationError(f"must be a whole number from {self.minimum} to {self.maximum}.")
+        return data
+
+
+class TruthField(serializers.Field[bool, Any, bool, Any]):
+    """`true` or `false`, and nothing that could pass for one."""
+
+    default_error_messages = {"null": "must be true or false, not null."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError(f"must be true or false, not {_kind(data)}.")
+        return data
+
+
+class NamesField(serializers.Field[list[str], Any, list[str], Any]):
+    """A list of texts."""
+
+    default_error_messages = {"null": "must be a list of texts, not null."}
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if not isinstance(data, list):
+            raise serializers.ValidationError(f"must be a list of texts, not {_kind(data)}.")
+        wrong = {
+            f"[{position}]": [f"must be a text, not {_kind(each)}."]
+            for position, each in enumerate(data)
+            if not isinstance(each, str)
+        }
+        _refuse_if_any(wrong)
+        return list(data)
+
+
+class ParameterValuesField(serializers.Field[dict[str, list[Any]], Any, dict[str, list[Any]], Any]):
+    """Names with lists of texts; with ACCEPT_SCALAR_PARAMETERS, of numbers and booleans as well."""
+
+    default_error_messages = {"required": "is required.", "null": "must be an object of lists, not null."}
+
+    def to_internal_value(self, data: Any) -> dict[str, list[Any]]:
+        values = _lists_by_name(data)
+        wanted = "text, number or boolean" if settings.ACCEPT_SCALAR_PARAMETERS else "text"
+        accepted = (str, int, float, bool) if settings.ACCEPT_SCALAR_PARAMETERS else (str,)
+        wrong = {
+            f".{shorten(name)}[{position}]": [f"must be a {wanted}, not {_kind(each)}."]
+            for name, given in values.items()
+            for position, each in enumerate(given)
+            if not isinstance(each, accepted)
+        }
+        _refuse_if_any(wrong)
+        return values
+
+
+class SecureParametersField(serializers.Field[dict[str, list[Any]], Any, dict[str, list[Any]], Any]):
+    """Names with lists of references to secrets. No message says anything of what a reference holds."""
+
+    default_error_messages = {"null": "must be an object of lists, not null."}
+
+    def to_internal_value(self, data: Any) -> dict[str, list[Any]]:
+        values = _lists_by_name(data)
+        wrong = {
+            f".{shorten(name)}[{position}]": [
+                "must hold exactly one of onepassword, amazon_secrets_manager, totp and vault, with the fields of it."
+            ]
+            for name, given in values.items()
+            for position, each in enumerate(given)
+            if not _is_secure_parameter(each)
+        }
+        _refuse_if_any(wrong)
+        return values
+
+
+class SubmissionSerializer(serializers.Serializer[Any]):
+    """The body of POST /inference. `validated_data` are the keywords of `submit_task`; `warnings` what was ignored."""
+
+    endpoint_name = TextField(maximum=255)
+    input_parameters = ParameterValuesField()
+    secure_parameters = SecureParametersField(required=False)
+    unique_parameter_names = NamesField(required=False)
+    idempotency_key = TextField(maximum=256, required=False, allow_null=True)
+    priority = WholeNumberField(required=False, allow_null=True)
+    max_timeout_in_minutes = WholeNumberField(minimum=1, maximum=240, required=False)
+    is_dedicated = TruthField(required=False)
+    max_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
+    per_login_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
+    use_proxy = TruthField(required=False)
+    task_callback_url = TextField(maximum=MAX_URL_CHARACTERS, required=False, allow_null=True)
+    task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True)
+
+    warnings: list[str]
+
+    def validate_task_callback_url(self, url: str | None) -> str | None:
+        if url is not None and not _is_web_address(url):
+            raise serializers.ValidationError("must be a full http:// or https:// address.")
+        return url
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("use_proxy") and attrs.get("is_dedicated"):
+            raise serializers.ValidationError({"use_proxy": ["cannot be true together with is_dedicated."]})
+        self.warnings = [
+            f"Unknown field '{shorten(name)}' was ignored" for name in self.initial_data if name not in self.fields
+        ][:MAX_REPORTED]
+        callback_url = attrs.pop("task_callback_url", None)
+        attrs.pop("task_callback_api_key", None)
+        if callback_url is not None:
+            self.warnings.append(CALLBACKS_ARE_NOT_DELIVERED)
+        attrs["idempotency_key"] = self._idempotency_key(attrs.get("idempotency_key"))
+        if attrs["idempotency_key"] is not None:
+            attrs["body_sha256"] = _body_sha256(self.initial_data)
+        return attrs
+
+    def _idempotency_key(self, in_body: str | None) -> str | None:
+        in_header: str | None = self.context.get("idempotency_header")
+        if in_header is None:
+            return in_body
+        if not 1 <= len(in_header) <= 256:
+            raise serializers.ValidationError({"Idempotency-Key": ["must have 1 to 256 characters."]})
+        if in_body is not None and in_body != in_header:
+            reason = "differs from the header Idempotency-Key: send one of them, or the same in both."
+            raise serializers.ValidationError({"idempotency_key": [reason]})
+        return in_header
+
+
+class InstantField(serializers.Field[datetime, Any, datetime, Any]):
+    """An ISO 8601 instant with its offset (`Z` or `+00:00`; a blank is what an unescaped `+` becomes)."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            instant = datetime.fromisoformat(data.replace(" ", "+"))
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None:
+            raise serializers.ValidationError("must be an ISO 8601 instant with an offset, e.g. 2026-01-31T08:00:00Z.")
+        return instant
+
+
+class CursorField(serializers.Field[tuple[datetime, UUID], Any, tuple[datetime, UUID], Any]):
+    """Where the page before ended."""
+
+    def to_internal_value(self, data: Any) -> tuple[datetime, UUID]:
+        try:
+            instant, task_id = base64.urlsafe_b64decode(data).decode("ascii").split("|")
+            return datetime.fromisoformat(instant).astimezone(UTC), UUID(task_id)
+        except ValueError:
+            raise serializers.ValidationError("must be the next_cursor of a page before.") from None
+
+
+def make_cursor(task: Task) -> str:
+    """What `cursor` takes to go on after `task`."""
+    return base64.urlsafe_b64encode(f"{task.created_at.isoformat()}|{task.id}".encode()).decode()
+
+
+class TaskListSerializer(serializers.Serializer[Any]):
+    """The query of GET /api/v1/tasks; `validated_data` are the fields of `TaskFilter`, `limit` and `cursor`."""
+
+    status = serializers.ChoiceField(
+        choices=TaskStatus.choices,
+        required=False,
+        error_messages={"invalid_choice": f"must be one of {', '.join(TaskStatus.values)}."},
+    )
+    endpoint_name = TextField(maximum=255, required=False)
+    dedup_key = TextField(maximum=1_000_000, required=False)
+    created_after = InstantField(required=False)
+    created_before = InstantField(required=False)
+    ended_after = InstantField(required=False)
+    cursor = CursorField(required=False)
+    limit = serializers.IntegerField(
+        default=50,
+        min_value=1,
+        max_value=200,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), "must be a whole number from 1 to 200."),
+    )
+
+
+def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = False) -> dict[str, Any]:
+    """The Task object of the contract. `task` comes from `queries.find_task`; `link` makes addresses of files."""
+    names = task.unique_parameter_names
+    key = task.api_key
+    folder = str(task.id)
+    answer: dict[str, Any] = {
+        "task_id": str(task.id),
+        "user_id": "" if key is None or key.owner_id is None else str(key.owner_id),
+        "company_id": "",
+        "recording_id": str(task.automation_id),
+        "endpoint_name": task.endpoint_name,
+        "version": str(task.version.number),
+        "input_parameters": task.input_parameters,
+        "secure_parameters": task.secure_parameters,
+        "unique_parameter_names": names,
+        "unique_parameters": {name: task.input_parameters[name] for name in names} if names else None,
+        "created_at": _instant(task.created_at),
+        "allocated_at": _instant(task.allocated_at),
+        "started_at": _instant(task.started_at),
+        "completed_at": _instant(task.completed_at),
+        "status": task.status,
+        "error": task.error,
+        "outcome_unknown": task.outcome_unknown,
+        "retry_count": task.retry_count,
+        "max_retries": task.max_retries,
+        "max_timeout_in_minutes": task.max_timeout_in_minutes,
+        "is_dedicated": task.is_dedicated,
+        "max_parallelism": task.max_parallelism,
+        "per_login_parallelism": task.per_login_parallelism,
+        "use_proxy": task.use_proxy,
+        "priority": task.priority,
+        "dedup_key": task.dedup_key,
+        "api_key": "" if key is None else key.public_id,
+        # Relative to the artifact storage; a file lies there under its artifact's id, and logs are not kept.
+        "save_directory": ".",
+        "task_directory": folder,
+        "logs_directory": folder,
+        "downloads_directory": folder,
+        "log_file_path": None,
+        "output_data": task.output_data,
+        "for_loop_status": task.for_loop_status,
+        "final_screenshot": None if task.final_screenshot is None else link.of(task.final_screenshot),
+        "downloads": [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD)],
+        "duration_ms": _duration_ms(task.started_at, task.completed_at),
+        "attempts": [attempt_object(each) for each in task.attempts.all()],
+        "token_usage": task.token_usage,
+        "callback": None,
+        "previous_task_id": None if task.previous_task_id is None else str(task.previous_task_id),
+    }
+    if include_automation:
+        answer["automation"] = task.version.document
+    return answer
+
+
+def task_summary(task: Task) -> dict[str, Any]:
+    """A task in a list: what it is and how it stands, without inputs and results."""
+    return {
+        "task_id": str(task.id),
+        "endpoint_name": task.endpoint_name,
+        "version": str(task.version.number),
+        "status": task.status,
+        "error": task.error,
+        "outcome_unknown": task.outcome_unknown,
+        "created_at": _instant(task.created_at),
+        "started_at": _instant(task.started_at),
+        "completed_at": _instant(task.completed_at),
+        "duration_ms": _duration_ms(task.started_at, task.completed_at),
+        "priority": task.priority,
+        "dedup_key": task.dedup_key,
+        "api_key": "" if task.api_key is None else task.api_key.public_id,
+        "previous_task_id": None if task.previous_task_id is None else str(task.previous_task_id),
+    }
+
+
+class LinkMaker:
+    """Addresses of files under the host that the client called."""
+
+    def __init__(self, absolute: Any) -> None:
+        """`absolute` makes a full address of a path: a request's `build_absolute_uri`."""
+        self._absolute = absolute
+
+    def of(self, artifact: Artifact) -> dict[str, str]:
+        return {"filename": artifact.filename, "url": self.url(artifact)}
+
+    def url(self, artifact: Artifact) -> str:
+        """A link that works without a key for an hour."""
+        address: str = self._absolute(f"/api/v1/artifacts/{artifact.id}?signature={sign_artifact(artifact.id)}")
+        return address
+
+
+def attempt_object(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "host": attempt.host,
+        "worker": attempt.worker,
+        "allocated_at": _instant(attempt.allocated_at),
+        "started_at": _instant(attempt.started_at),
+        "ended_at": _instant(attempt.ended_at),
+        "cause": attempt.cause,
+        "error": attempt.error,
+    }
+
+
+def step_object(step: Step, *, link: LinkMaker) -> dict[str, Any]:
+    return {
+        "attempt": step.attempt,
+        "position": step.position,
+        "index": step.index,
+        "path": step.path,
+        "depth": step.depth,
+        "kind": step.kind,
+        "label": step.label,
+        "status": step.status,
+        "started_at": _instant(step.started_at),
+        "duration_ms": step.duration_ms,
+        "error": step.error,
+        "url": step.url,
+        "locator": step.locator,
+        "healed": step.healed,
+        "screenshot": None if step.picture is None else link.url(step.picture),
+    }
+
+
+def artifact_object(artifact: Artifact, *, link: LinkMaker) -> dict[str, Any]:
+    return {
+        "artifact_id": str(artifact.id),
+        "attempt": artifact.attempt,
+        "kind": artifact.kind,
+        "filename": artifact.filename,
+        "content_type": artifact.content_type,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+        "metadata": artifact.metadata,
+        "created_at": _instant(artifact.created_at),
+        "url": link.url(artifact),
+    }
+
+
+def automation_object(automation: Automation, version: AutomationVersion | None) -> dict[str, Any]:
+    return {
+        "endpoint_name": automation.endpoint_name,
+        "description": automation.description,
+        "version": None if version is None else version.number,
+        "input_parameters": [] if version is None else version.input_names,
+        "secure_parameters": [] if version is None else version.secure_names,
+        "step_count": 0 if version is None else version.step_count,
+        "max_parallelism": automation.max_parallelism,
+        "per_login_parallelism": automation.per_login_parallelism,
+        "created_at": _instant(automation.created_at),
+        "published_at": None if version is None else _instant(version.created_at),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()
+
+
+def _duration_ms(started_at: datetime | None, completed_at: datetime | None) -> int | None:
+    if started_at is None or completed_at is None:
+        return None
+    return round((completed_at - started_at).total_seconds() * 1000)
+
+
+def _body_sha256(body: Mapping[str, Any]) -> str:
+    """What a repeated request is known by: the body without the key itself, whatever the order of its fields."""
+    rest = {name: value for name, value in body.items() if name != "idempotency_key"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _lists_by_name(data: Any) -> dict[str, list[Any]]:
+    if not isinstance(data, dict):
+        raise serializers.ValidationError(f"must be an object of lists, not {_kind(data)}.")
+    wrong = {
+        f".{shorten(name)}": [f"must be a list, not {_kind(given)}."]
+        for name, given in data.items()
+        if not isinstance(given, list)
+    }
+    _refuse_if_any(wrong)
+    return data
+
+
+def _refuse_if_any(wrong: Mapping[str, list[str]]) -> None:
+    if wrong:
+        raise serializers.ValidationError(dict(list(wrong.items())[:MAX_REPORTED]))
+
+
+def _is_secure_parameter(value: Any) -> bool:
+    try:
+        SecureParameter.model_validate(value)
+    except PydanticValidationError:
+        return False
+    return True
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def json_object(data: Any) -> dict[str, Any]:
+    """`data` if it is a JSON object. Raises ValidationFailedError."""
+    if not isinstance(data, dict):
+        message = f"The body must be a JSON object, not {_kind(data)}."
+        raise ValidationFailedError(message, errors={"body": [message]})
+    return data

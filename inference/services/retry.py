@@ -1,0 +1,48 @@
+"""The same request once more, as a new task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from inference.errors import TaskActiveError, endpoint_not_found
+from inference.models import ApiKey, Task
+from inference.services.submit import Submission, cause_of, check_parameter_names, new_task, store_task
+
+
+def retry_task(
+    *,
+    task: Task,
+    cause: Mapping[str, Any] | None = None,
+    api_key: ApiKey | None = None,
+    user: AbstractBaseUser | None = None,
+) -> Submission:
+    """Queue a new task with the inputs of `task`, linked to it, for the newest version of its automation.
+
+    Its idempotency key is not copied. An active task with the same unique parameters is answered as the duplicate
+    that it is. Raises TaskActiveError (it has not ended), NotFoundError (its automation is inactive) and
+    ValidationFailedError (the newest version declares other parameters).
+    """
+    if not task.has_ended:
+        raise TaskActiveError(f"Task {task.id} has not ended yet: cancel it first, or wait for its end.")
+    automation = task.automation
+    version = automation.versions.defer("document", "note").first()
+    if not automation.is_active or version is None:
+        raise endpoint_not_found(task.endpoint_name)
+    check_parameter_names(version, task.input_parameters, task.secure_parameters)
+    again = new_task(
+        version,
+        input_parameters=task.input_parameters,
+        secure_parameters=task.secure_parameters,
+        unique_parameter_names=task.unique_parameter_names,
+        endpoint_name=automation.endpoint_name,
+        priority=task.priority,
+        max_timeout_in_minutes=task.max_timeout_in_minutes,
+        is_dedicated=task.is_dedicated,
+        max_parallelism=task.max_parallelism,
+        per_login_parallelism=task.per_login_parallelism,
+        use_proxy=task.use_proxy,
+        api_key=api_key or task.api_key,
+        previous_task=task,
+    )
+    return store_task(again, cause=cause or cause_of(api_key=api_key, user=user))

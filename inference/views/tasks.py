@@ -1,0 +1,139 @@
+"""One task: its state, its timeline, its files, and how to stop it or do it again."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inference.errors import TaskEndedError
+from inference.models import Artifact, Scope, Task
+from inference.queries import TaskFilter, find_task, list_tasks, task_has_ended
+from inference.serializers import (
+    TaskListSerializer,
+    artifact_object,
+    make_cursor,
+    step_object,
+    task_object,
+    task_summary,
+)
+from inference.services.cancel import cancel_tasks
+from inference.services.retry import retry_task
+from inference.services.submit import cause_of
+from inference.services.waiting import waiters
+from inference.views.base import ApiView, api_key_of, links_of, wanted_task_id, wanted_wait
+
+
+class TaskListView(ApiView):
+    """GET /api/v1/tasks: newest first, in pages; `next_cursor` of one page is `?cursor=` of the next."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request) -> Response:
+        page = TaskListSerializer(data=request.query_params)
+        page.is_valid(raise_exception=True)
+        wanted = dict(page.validated_data)
+        limit, after = wanted.pop("limit"), wanted.pop("cursor", None)
+        found = list_tasks(api_key_of(request), TaskFilter(**wanted), after=after, limit=limit + 1)
+        tasks = found[:limit]
+        next_cursor = make_cursor(tasks[-1]) if len(found) > limit else None
+        return Response({"tasks": [task_summary(each) for each in tasks], "next_cursor": next_cursor})
+
+
+class TaskView(ApiView):
+    """GET /api/v1/tasks/{id}: the Task object; `?wait=30` holds the answer until the task has ended."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request, task_id: UUID) -> Response:
+        task = find_task(task_id, api_key_of(request))
+        seconds = wanted_wait(request)
+        if seconds and not task.has_ended:
+            with waiters.place():
+                waiters.wait(task_id, seconds, lambda: task_has_ended(task_id))
+            task = find_task(task_id, api_key_of(request))
+        wants_automation = "automation" in request.query_params.get("include", "").split(",")
+        return Response(task_object(task, link=links_of(request), include_automation=wants_automation))
+
+
+class TaskStepsView(ApiView):
+    """GET /api/v1/tasks/{id}/steps: the timeline, attempt by attempt."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request, task_id: UUID) -> Response:
+        task = find_task(task_id, api_key_of(request))
+        link = links_of(request)
+        steps = [step_object(each, link=link) for each in task.steps.select_related("picture")]
+        return Response({"task_id": str(task.id), "steps": steps})
+
+
+class TaskArtifactsView(ApiView):
+    """GET /api/v1/tasks/{id}/artifacts: its files, with links that work for an hour."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request, task_id: UUID) -> Response:
+        task = find_task(task_id, api_key_of(request))
+        link = links_of(request)
+        return Response(
+            {"task_id": str(task.id), "artifacts": [artifact_object(each, link=link) for each in task.artifacts.all()]}
+        )
+
+
+class TaskCancelView(ApiView):
+    """POST /api/v1/tasks/{id}/cancel: queued, it ends at once; running, its worker stops it within two seconds."""
+
+    scopes: ClassVar = {"POST": Scope.MANAGE}
+
+    def post(self, request: Request, task_id: UUID) -> Response:
+        key = api_key_of(request)
+        find_task(task_id, key)
+        asked = cancel_tasks(Task.objects.filter(id=task_id), cause=cause_of(api_key=key))
+        task = find_task(task_id, key)
+        if not asked and task.has_ended:
+            raise TaskEndedError(f"Task {task.id} has already ended ({task.status}): nothing is left to cancel.")
+        message = "Task is cancelled" if task.has_ended else "Task is being stopped by its worker"
+        return Response({"success": True, "message": message, "task_id": str(task.id), "status": task.status})
+
+
+class TaskRetryView(ApiView):
+    """POST /api/v1/tasks/{id}/retry: a new task with the same inputs, linked to this one."""
+
+    scopes: ClassVar = {"POST": Scope.MANAGE}
+
+    def post(self, request: Request, task_id: UUID) -> Response:
+        key = api_key_of(request)
+        submission = retry_task(task=find_task(task_id, key), cause=cause_of(api_key=key), api_key=key)
+        answer = {
+            "success": True,
+            "message": submission.message,
+            "task_id": str(submission.task_id),
+            "duplicate": submission.duplicate,
+            "previous_task_id": str(task_id),
+        }
+        headers = {"Location": f"/api/v1/tasks/{submission.task_id}"}
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers=headers)
+
+
+class OutputDataView(ApiView):
+    """GET /api/v1/get_output_data?task_id=: what existing clients call."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request) -> Response:
+        task = find_task(wanted_task_id(request), api_key_of(request))
+        return Response({"success": True, "task_id": str(task.id), "output_data": task.output_data})
+
+
+class DownloadsView(ApiView):
+    """GET /api/v1/get_downloads?task_id=: what existing clients call."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+
+    def get(self, request: Request) -> Response:
+        task = find_task(wanted_task_id(request), api_key_of(request))
+        link = links_of(request)
+        downloads = [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD)]
+        return Response({"success": True, "task_id": str(task.id), "downloads": downloads})

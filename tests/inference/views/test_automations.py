@@ -1,0 +1,89 @@
+"""Automations over HTTP."""
+
+import pytest
+
+from inference.models import AuditEvent, Automation, AutomationVersion
+from tests.factories import a_document, make_automation, make_key, make_user
+from tests.inference.conftest import ApiClient, assert_error
+
+
+def test_put_publishes_versions_and_repeats_none(api: ApiClient) -> None:
+    owner = make_user()
+    key, text = make_key(owner=owner)
+    client = api.with_key(text)
+
+    first = client.request("PUT", "/api/v1/automations/team/new?note=first", json=a_document())
+    same = client.request("PUT", "/api/v1/automations/team/new", json=a_document())
+    second = client.request("PUT", "/api/v1/automations/team/new", json=a_document(inputs=["other"]))
+
+    assert [each.status_code for each in (first, same, second)] == [201, 200, 201]
+    assert [each.json()["version"] for each in (first, same, second)] == [1, 1, 2]
+    versions = AutomationVersion.objects.filter(automation__endpoint_name="team/new").order_by("number")
+    assert [(each.author, each.note, each.input_names) for each in versions] == [
+        (owner, "first", ["patient_id"]),
+        (owner, "", ["other"]),
+    ]
+    audit = AuditEvent.objects.filter(act="automation.publish")
+    assert {each.actor for each in audit} == {f"opx_{key.public_id}"}
+
+
+def test_put_refuses_what_cannot_run_and_names_each_path(api: ApiClient) -> None:
+    document = a_document(nodes=[{"type": "action_node", "python_script_action": {"execution_code": "x"}}])
+
+    errors = assert_error(
+        api.request("PUT", "/api/v1/automations/new", json=document), 400, "The automation is not usable: nodes[0]"
+    )
+
+    assert errors == {"nodes[0]": ["python_script_action cannot be run by this server"]}
+    assert not Automation.objects.filter(endpoint_name="new").exists()
+
+
+def test_restricted_key_makes_no_new_automation(api: ApiClient, automation: Automation) -> None:
+    _, text = make_key(automations=[make_automation(endpoint_name="mine")])
+    client = api.with_key(text)
+
+    assert client.request("PUT", "/api/v1/automations/mine", json=a_document(inputs=[])).status_code == 201
+    for name in ("claims", "new"):
+        assert_error(client.request("PUT", f"/api/v1/automations/{name}", json=a_document()), 403)
+    assert automation.versions.count() == 1
+
+
+def test_get_and_list_show_what_the_key_may_use(api: ApiClient, automation: Automation) -> None:
+    make_automation(endpoint_name="other")
+    _, text = make_key(automations=[automation])
+
+    assert [each["endpoint_name"] for each in api.get("/api/v1/automations").json()["automations"]] == [
+        "claims",
+        "other",
+    ]
+    assert [each["version"] for each in api.with_key(text).get("/api/v1/automations").json()["automations"]] == [1]
+    assert_error(api.with_key(text).get("/api/v1/automations/other"), 404, "Endpoint 'other' not found")
+    shown = api.get("/api/v1/automations/claims").json()
+    assert shown["automation"] == automation.versions.get().document
+    assert shown["input_parameters"] == ["patient_id", "payer"]
+
+
+def test_delete_deactivates(api: ApiClient, automation: Automation) -> None:
+    assert api.request("DELETE", "/api/v1/automations/claims").status_code == 200
+
+    automation.refresh_from_db()
+    assert automation.is_active is False
+    assert_error(api.request("DELETE", "/api/v1/automations/claims"), 404)
+    assert AuditEvent.objects.filter(act="automation.deactivate", target="claims").count() == 1
+
+
+def test_validate_writes_nothing(api: ApiClient, automation: Automation) -> None:
+    good = api.post("/api/v1/automations/claims/validate", json=a_document(nodez=[]))
+    bad = api.post("/api/v1/automations/claims/validate", json={"nodes": None})
+
+    assert (good.status_code, good.json()["valid"], good.json()["problems"]) == (200, True, [])
+    assert [each["path"] for each in good.json()["warnings"]] == ["nodez"]
+    assert bad.status_code == 200
+    assert bad.json()["valid"] is False
+    assert {each["path"] for each in bad.json()["problems"]} >= {"url", "nodes"}
+    assert automation.versions.count() == 1
+
+
+@pytest.mark.parametrize("document", [[], "text"])
+def test_document_is_an_object(api: ApiClient, document: object) -> None:
+    assert_error(api.request("PUT", "/api/v1/automations/new", json=document), 400, "The body must be a JSON object")
