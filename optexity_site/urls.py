@@ -19,6 +19,8 @@ from inference.views.tasks import (
     TaskView,
 )
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

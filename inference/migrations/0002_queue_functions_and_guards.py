@@ -105,7 +105,7 @@ CLAIM_TASK = """
 -- limit wins over the request's. The rows of the limits are locked one after the other in the order of their
 -- keys, and skipped when another claim holds them: counting inside a statement that skips locked rows overshoots.
 CREATE FUNCTION inference_claim_task(p_owner text, p_host text, p_lease_seconds double precision)
-RETURNS TABLE (claimed_id uuid, claimed_token bigint, claimed_name text, claimed_minutes integer)
+RETURNS TABLE (claimed_id uuid, claimed_token bigint, claimed_name text, claimed_minutes integer, more boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     passed uuid[] := '{}';
@@ -116,6 +116,9 @@ DECLARE
     slot_limit integer;
     slot_running integer;
 BEGIN
+    -- A claim need not wait for the disk. If a crash loses it, the task is still queued, and the start that follows
+    -- (which does wait) finds no such lease. A later durable commit makes this one durable, too.
+    PERFORM set_config('synchronous_commit', 'off', true);
     LOOP
         SELECT t.id, t.automation_id, t.dedup_hash, t.endpoint_name, t.max_timeout_in_minutes,
                COALESCE(a.max_parallelism, t.max_parallelism) AS whole_limit,
@@ -179,6 +182,8 @@ BEGIN
         FROM inference_attempt WHERE task_id = claimed_id;
         INSERT INTO inference_taskevent (task_id, kind, status, cause, data)
         VALUES (claimed_id, 'status', 'allocated', jsonb_build_object('kind', 'worker', 'id', p_owner), '{}');
+        more := EXISTS (SELECT 1 FROM inference_task t
+                        WHERE t.status = 'queued' AND t.available_at <= statement_timestamp());
         RETURN NEXT;
         RETURN;
     END LOOP;

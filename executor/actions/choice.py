@@ -1,0 +1,90 @@
+"""Choosing: options of a select, check boxes, radio buttons."""
+
+from playwright.async_api import Locator
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from automation import choose_options
+from automation.actions.choice import CheckAction, SelectOptionAction, UncheckAction
+from executor.actions.targeted import Target, act_on_element
+from executor.downloading import with_download
+from executor.errors import ActionTimeoutError
+from executor.run import Run
+
+# Constant functions.
+_OPTIONS = "select => [...select.options].map(option => [option.value, option.label])"
+_IS_SELECT = "element => element.tagName === 'SELECT'"
+_IS_RADIO = "element => element.type === 'radio' || element.getAttribute('role') === 'radio'"
+_VISIBLE_PART = """element => {
+  const label = element.labels && [...element.labels].find(each => each.getClientRects().length);
+  (label || element.getRootNode().host || element.parentElement || element).click();
+}"""
+
+
+async def select_option(action: SelectOptionAction, run: Run) -> None:
+    """Select the options that the author means; see `automation.choose_options`.
+
+    Errors: ElementNotFoundError, ActionTimeoutError (no select, no such option), DownloadMissingError.
+    """
+    wanted = action.select_values
+    if wanted is None:
+        run.step.skip("there are no values to select, and no language model is configured to propose some")
+        return
+
+    async def act(target: Target) -> None:
+        if not await target.locator.evaluate(_IS_SELECT, timeout=target.timeout_ms):
+            raise ActionTimeoutError("the element is not a <select>")
+        options = await target.locator.evaluate(_OPTIONS, timeout=target.timeout_ms)
+        values = choose_options([(str(value), str(label)) for value, label in options], wanted)
+        await target.locator.select_option(values, timeout=target.timeout_ms)
+
+    await with_download(action, run, act_on_element(action, run, act, only_once=action.expect_download))
+
+
+async def check(action: CheckAction, run: Run) -> None:
+    """Tick a check box or radio button.
+
+    A check box that is ticked already is cleared first, so that the page's change handlers run in any case; a
+    radio button that is selected stays as it is.
+    """
+
+    async def act(target: Target) -> None:
+        is_radio = await target.locator.evaluate(_IS_RADIO, timeout=target.timeout_ms)
+        if await target.locator.is_checked(timeout=target.timeout_ms):
+            if is_radio:
+                return
+            await _set(target, checked=False)
+        await _set(target, checked=True)
+
+    await act_on_element(action, run, act)
+
+
+async def uncheck(action: UncheckAction, run: Run) -> None:
+    """Clear a check box, in the same way. A radio button cannot be cleared: ActionTimeoutError."""
+
+    async def act(target: Target) -> None:
+        if await target.locator.evaluate(_IS_RADIO, timeout=target.timeout_ms):
+            raise ActionTimeoutError("a radio button cannot be unchecked; check another one of its group")
+        if not await target.locator.is_checked(timeout=target.timeout_ms):
+            await _set(target, checked=True)
+        await _set(target, checked=False)
+
+    await act_on_element(action, run, act)
+
+
+async def _set(target: Target, *, checked: bool) -> None:
+    """Bring a box into a state; one that lies under a drawn box is changed by clicking what is visible of it."""
+    try:
+        # Half of the time is kept for the second way.
+        await target.locator.set_checked(checked, timeout=target.timeout_ms / 2)
+        return
+    except PlaywrightTimeoutError as error:
+        if "intercepts pointer events" not in str(error):
+            raise
+    await _click_visible_part(target.locator, target.timeout_ms / 4)
+    if await target.locator.is_checked(timeout=target.timeout_ms / 4) != checked:
+        raise ActionTimeoutError("the box lies under another element, and clicking its label did not change it")
+
+
+async def _click_visible_part(locator: Locator, timeout_ms: float) -> None:
+    """Its label, else the element that hosts it."""
+    await locator.evaluate(_VISIBLE_PART, timeout=timeout_ms)

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class ExecutorConfig(AppConfig):
+    name = "executor"
+    verbose_name = "Executor"
+
+    def ready(self) -> None:
+        from executor import seam
+
+        seam.install()

@@ -1,0 +1,375 @@
+"""The warm Chromium of a worker process, and a fresh context for each task."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+import playwright
+import psutil
+from django.conf import settings
+from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright, async_playwright
+from playwright.async_api import Error as PlaywrightError
+
+from automation import Automation
+from executor import leftovers
+from executor.downloads import let_through
+from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError, first_line
+from executor.pictures import HEIGHT, WIDTH
+
+logger = logging.getLogger(__name__)
+
+# Names of Chromium and Chrome on PATH, the freer one first.
+_ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_BUNDLED = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
+# What this server can drive; the other channels are services of third parties.
+_CHANNELS = ("chromium", "chrome")
+_CLOSE_SECONDS = 1.0
+_LAUNCH_SECONDS = 60.0
+# Nothing leaves the machine that no task asked for, and no page is slowed down for lying behind another.
+_ARGUMENTS: tuple[str, ...] = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--metrics-recording-only",
+    "--no-default-browser-check",
+    "--no-first-run",
+    "--no-pings",
+    "--password-store=basic",
+)
+# Chromium's own windows show these, each in a process of its own, for every context: a third of the CPU time of a
+# short task. The last --disable-features wins, so Playwright's own list is repeated; a test compares them.
+_DISABLED_FEATURES = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "TcpPortRandomizationWin",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+    "msForceBrowserSignIn",
+    "msEdgeUpdateLaunchServicesPreferredVersion",
+)
+# The part of a user agent that a document's `os_emulation` replaces.
+_PLATFORMS = {"windows": "Windows NT 10.0; Win64; x64", "linux": "X11; Linux x86_64"}
+
+
+class DocumentListener(Protocol):
+    """Decides about a paused response of a document, and continues it in any case."""
+
+    def __call__(self, session: CDPSession, event: dict[str, Any], /) -> Coroutine[Any, Any, None]: ...
+
+
+def find_browser() -> Path:
+    """The Chromium to use: BROWSER_EXECUTABLE, Playwright's own, then one on PATH.
+
+    Raises BrowserNotFoundError, which says what to do.
+    """
+    if settings.BROWSER_EXECUTABLE:
+        chosen = Path(settings.BROWSER_EXECUTABLE)
+        if not os.access(chosen, os.X_OK) or chosen.is_dir():
+            raise BrowserNotFoundError(f"BROWSER_EXECUTABLE={chosen} is not a program that can be started.")
+        return chosen
+    if (bundled := _find_bundled()) is not None:
+        return bundled
+    for name in _ON_PATH:
+        if found := shutil.which(name):
+            return Path(found)
+    raise BrowserNotFoundError(
+        "There is no Chromium: run `playwright install chromium`, install your system's `chromium` package, or set "
+        "BROWSER_EXECUTABLE."
+    )
+
+
+def _find_bundled() -> Path | None:
+    """The Chromium that `playwright install chromium` put there, if it is the one of the installed version."""
+    listing = Path(playwright.__file__).parent / "driver" / "package" / "browsers.json"
+    try:
+        browsers = json.loads(listing.read_text())["browsers"]
+        revision = next(each["revision"] for each in browsers if each["name"] == "chromium")
+    except (OSError, ValueError, KeyError, StopIteration):
+        return None
+    folder = _browsers_folder() / f"chromium-{revision}"
+    found = (path for pattern in _BUNDLED for path in folder.glob(pattern) if os.access(path, os.X_OK))
+    return next(found, None)
+
+
+def _browsers_folder() -> Path:
+    """Where Playwright keeps its browsers (https://playwright.dev/python/docs/browsers#managing-browser-binaries)."""
+    chosen = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
+    if chosen == "0":
+        return Path(playwright.__file__).parent / "driver" / "package" / ".local-browsers"
+    if chosen:
+        return Path(chosen)
+    cache = Path("Library/Caches") if sys.platform == "darwin" else Path(".cache")
+    return Path.home() / cache / "ms-playwright"
+
+
+class BrowserPool:
+    """One warm Chromium. It runs one task at a time: contexts of two tasks would share its clipboard."""
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+        self._session: CDPSession | None = None
+        # Playwright's Node process, the parent of Chromium.
+        self._driver: psutil.Process | None = None
+        self._folder: leftovers.WorkerFolder | None = None
+        # The warm start of a worker and its first task may come together.
+        self._starting = asyncio.Lock()
+        self._answers: set[asyncio.Task[None]] = set()
+        self._document_listener: DocumentListener | None = None
+        # A context with an empty page, made while nothing else is to be done: it takes a quarter of a second.
+        self._spare: asyncio.Task[BrowserContext] | None = None
+        self._is_suspect = False
+        self._warned_about_sandbox = False
+        self.version = ""
+        self.tasks_run = 0
+        self._tasks_of_browser = 0
+
+    async def start(self) -> None:
+        """Start Playwright and the browser, so that the first task finds them warm."""
+        async with self._starting:
+            await self._start()
+
+    async def _start(self) -> None:
+        if self._playwright is None:
+            self._folder = self._folder or leftovers.WorkerFolder()
+            before = set(psutil.Process().children())
+            self._playwright = await _start_playwright(self._folder.path)
+            self._driver = next(iter(set(psutil.Process().children()) - before), None)
+        if self._browser is None:
+            await self._launch()
+
+    @property
+    def folder(self) -> Path:
+        """This worker's temporary folder."""
+        if self._folder is None:
+            raise BrowserCrashedError("the browser is not started")
+        return self._folder.path
+
+    def is_healthy(self) -> bool:
+        """Whether the next task can have a context without a new browser."""
+        return self._browser is not None and self._browser.is_connected() and not self._is_suspect
+
+    async def new_context(
+        self, automation: Automation, *, on_document: DocumentListener | None = None
+    ) -> BrowserContext:
+        """A context of its own for one task, with an empty page, in a browser that is fresh enough.
+
+        Give it back with `close_context`. `on_document` is asked about every document's response until then.
+        """
+        if automation.browser_channel not in _CHANNELS:
+            raise AutomationError(
+                f"browser_channel “{automation.browser_channel}” needs a service that this server does not have; "
+                "use chromium or chrome"
+            )
+        await self.start()
+        if not self.is_healthy() or self._is_worn_out():
+            await self.restart()
+        self.tasks_run += 1
+        self._tasks_of_browser += 1
+        self._document_listener = on_document
+        try:
+            if automation.os_emulation is None and (spare := await self._take_spare()) is not None:
+                return spare
+            return await self._make_context(_user_agent(automation.os_emulation, self.version))
+        except PlaywrightError as error:
+            self._is_suspect = True
+            raise BrowserCrashedError(f"the browser gave no new context ({first_line(error)})") from error
+
+    async def _make_context(self, user_agent: str | None = None) -> BrowserContext:
+        if self._browser is None:
+            raise BrowserCrashedError("the browser could not be started")
+        context = await self._browser.new_context(
+            viewport={"width": WIDTH, "height": HEIGHT}, accept_downloads=True, user_agent=user_agent
+        )
+        await context.new_page()
+        return context
+
+    def _prepare_spare(self) -> None:
+        if self._spare is None and self.is_healthy():
+            self._spare = asyncio.create_task(self._make_context(), name="spare context")
+
+    async def _take_spare(self) -> BrowserContext | None:
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        try:
+            return await spare
+        except (PlaywrightError, BrowserCrashedError):
+            return None  # made again, and then a failure is told
+
+    async def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.cancel()
+            await asyncio.gather(spare, return_exceptions=True)
+
+    async def close_context(self, context: BrowserContext) -> None:
+        """Close a task's context, fast; a browser that does not is replaced before the next task."""
+        self._document_listener = None
+        try:
+            await asyncio.wait_for(context.close(), _CLOSE_SECONDS)
+        except (PlaywrightError, TimeoutError):
+            self._is_suspect = True
+        self._prepare_spare()
+
+    async def restart(self) -> None:
+        """A fresh browser, whatever becomes of the old one."""
+        async with self._starting:
+            await self._close_browser()
+            try:
+                await self._start()
+            except BrowserNotFoundError:
+                raise
+            except Exception:  # the driver itself may be gone; a second failure is told
+                await self._stop_playwright()
+                await self._start()
+
+    async def close(self) -> None:
+        """End the browser, the driver and the temporary folder."""
+        async with self._starting:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
+        await self._close_browser()
+        await self._stop_playwright()
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
+
+    # --- how -------------------------------------------------------------------------------------------------
+
+    async def _launch(self) -> None:
+        if self._playwright is None:
+            raise BrowserCrashedError("Playwright is not started")
+        executable = find_browser()
+        try:
+            browser = await self._playwright.chromium.launch(
+                executable_path=executable, args=self._arguments(), timeout=_LAUNCH_SECONDS * 1000
+            )
+        except PlaywrightError as error:
+            raise BrowserCrashedError(f"{executable} did not start: {first_line(error)}") from error
+        self._session = await browser.new_browser_cdp_session()
+        self._session.on("Fetch.requestPaused", self._on_document)
+        # Documents only (pages and frames), at the moment when their headers are known.
+        pattern = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
+        await self._session.send("Fetch.enable", {"patterns": [pattern]})
+        self._browser, self._is_suspect, self._tasks_of_browser = browser, False, 0
+        self.version = browser.version
+        self._prepare_spare()
+        logger.info("browser started", extra={"executable": str(executable), "version": self.version})
+
+    def _arguments(self) -> list[str]:
+        arguments = [*_ARGUMENTS, f"--disable-features={','.join(_DISABLED_FEATURES)}"]
+        if os.geteuid() == 0:
+            # Chromium refuses to start as root with its sandbox on.
+            arguments.append("--no-sandbox")
+            if not self._warned_about_sandbox:
+                logger.warning("running as root, so Chromium runs without its sandbox; use another user")
+                self._warned_about_sandbox = True
+        return arguments
+
+    def _on_document(self, event: dict[str, Any]) -> None:
+        session = self._session
+        if session is None:
+            return
+        listener = self._document_listener or let_through
+        answer = asyncio.ensure_future(listener(session, event))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
+
+    def _is_worn_out(self) -> bool:
+        if self._tasks_of_browser >= settings.BROWSER_MAX_TASKS:
+            return True
+        # Reading the memory of all processes takes some 10 ms: every tenth task is often enough.
+        if self._tasks_of_browser % 10 != 9:
+            return False
+        used = self._memory_bytes()
+        if used > settings.BROWSER_MAX_MEMORY_MB * 1024 * 1024:
+            logger.info("browser uses too much memory, starting a fresh one", extra={"megabytes": used >> 20})
+            return True
+        return False
+
+    def _memory_bytes(self) -> int:
+        """The memory of the driver and all of Chromium's processes; shared pages by their share (PSS)."""
+        used = 0
+        for process in self._family():
+            with contextlib.suppress(psutil.Error, OSError):
+                memory = process.memory_full_info()
+                used += getattr(memory, "pss", memory.rss)
+        return used
+
+    async def _close_browser(self) -> None:
+        await self._drop_spare()
+        browser, self._browser, self._session = self._browser, None, None
+        if browser is None:
+            return
+        try:
+            await asyncio.wait_for(browser.close(), 5 * _CLOSE_SECONDS)
+        except (PlaywrightError, TimeoutError):
+            # It hangs. The driver stays its parent, and kills it when a new one is started in its place.
+            await self._stop_playwright()
+
+    async def _stop_playwright(self) -> None:
+        playwright, self._playwright = self._playwright, None
+        self._browser = self._session = None
+        if playwright is None:
+            return
+        family, self._driver = self._family(), None
+        with contextlib.suppress(Exception):  # a driver that was killed has nothing left to say
+            await asyncio.wait_for(playwright.stop(), 5 * _CLOSE_SECONDS)
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def _family(self) -> list[psutil.Process]:
+        if self._driver is None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            return [self._driver, *self._driver.children(recursive=True)]
+        return []
+
+
+async def _start_playwright(folder: Path) -> Playwright:
+    """Start the driver with this worker's mark and temporary folder in its environment, and in nobody else's."""
+    added = {leftovers.MARK: leftovers.worker_mark(), "TMPDIR": str(folder)}
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        return await async_playwright().start()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _user_agent(os_emulation: str | None, version: str) -> str | None:
+    """A Chrome on that system; None: the browser's own."""
+    if os_emulation is None:
+        return None
+    major = version.partition(".")[0]
+    return (
+        f"Mozilla/5.0 ({_PLATFORMS[os_emulation]}) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"Chrome/{major}.0.0.0 Safari/537.36"
+    )

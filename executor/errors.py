@@ -1,0 +1,134 @@
+"""Why an attempt ended early, and the border to Playwright's errors.
+
+RunError                        the message becomes Task.error
+├── ActionError                 one action could not be done; another attempt may help
+│   ├── ElementNotFoundError    nothing usable matched the locator in time
+│   ├── ActionTimeoutError      matched, but the page never let us finish
+│   ├── NavigationError         an address that could not be opened
+│   └── DownloadMissingError    expect_download, and no usable file came
+├── RunTimeoutError             the attempt used up its wall clock; another attempt may help
+├── BrowserCrashedError         the page or the whole browser went away; another attempt may help
+├── BrowserNotFoundError        there is no Chromium to start; final
+├── PageNotRespondingError      the page answered nothing, also in a second browser
+├── AssertionFailedError        the page is not as the author promised; final
+├── FailStateError              a fail_state action was reached; final
+└── AutomationError             the document is wrong, seen only at run time; final
+LeaseLostError                  the task is somebody else's now: stop, and write nothing
+"""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+
+class RunError(Exception):
+    """An attempt cannot go on. `may_retry`: another attempt of the same task could end better."""
+
+    may_retry: ClassVar[bool] = True
+
+
+class ActionError(RunError):
+    pass
+
+
+class ElementNotFoundError(ActionError):
+    pass
+
+
+class ActionTimeoutError(ActionError):
+    pass
+
+
+class NavigationError(ActionError):
+    pass
+
+
+class DownloadMissingError(ActionError):
+    pass
+
+
+class RunTimeoutError(RunError):
+    pass
+
+
+class BrowserCrashedError(RunError):
+    def __init__(self, message: str = "browser crashed") -> None:
+        super().__init__(message)
+
+
+class BrowserNotFoundError(RunError):
+    may_retry = False
+
+
+class PageNotRespondingError(RunError):
+    pass
+
+
+class AssertionFailedError(RunError):
+    may_retry = False
+
+
+class FailStateError(RunError):
+    may_retry = False
+
+
+class AutomationError(RunError):
+    may_retry = False
+
+
+class LeaseLostError(Exception):
+    """Another worker has the task, or it has ended: whatever this one would still write is refused."""
+
+
+# What Playwright says when the thing that a call talks to is gone.
+_GONE = re.compile(
+    r"Target (page, context or browser has been closed|crashed)|Browser has been closed|Connection closed"
+)
+# Lines of its call log that say why an element could not be acted on, the last one being the newest.
+_REASONS = re.compile(
+    r"^\s*-\s+(?:\d+ × )?(.*(?:intercepts pointer events|element is not (?:visible|enabled|stable|editable)"
+    r"|outside of the viewport|did not find some options|option being selected is not enabled"
+    r"|resolved to hidden|Clicking the checkbox did not change its state).*)$",
+    re.MULTILINE,
+)
+_ACT_BEGAN = re.compile(r"^\s*-\s+(?:\d+ × )?performing \w+ action", re.MULTILINE)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in one line, without Playwright's `Locator.click:` and its call log."""
+    text = str(getattr(error, "message", "") or error).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return re.sub(r"^\w+\.\w+: ", "", line)[:500]
+
+
+def reason_in(error: BaseException) -> str:
+    """Why the page did not let us act (`<div …> intercepts pointer events`), else the first line."""
+    found = _REASONS.findall(str(error))
+    return found[-1].strip()[:300] if found else first_line(error)
+
+
+def act_began(error: BaseException) -> bool:
+    """Whether Playwright had already sent the click or tap when it gave up."""
+    return _ACT_BEGAN.search(str(error)) is not None
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the page, context or browser that was called does not exist anymore."""
+    return _GONE.search(str(error)) is not None
+
+
+@contextmanager
+def playwright_errors(doing: str) -> Generator[None]:
+    """Turn Playwright's errors into ours; `doing` names the act for people: `press Enter`."""
+    try:
+        yield
+    except PlaywrightTimeoutError as error:
+        raise ActionTimeoutError(f"{doing}: {reason_in(error)}") from error
+    except PlaywrightError as error:
+        if is_gone(error):
+            raise BrowserCrashedError(f"{doing}: the page is gone ({first_line(error)})") from error
+        raise ActionError(f"{doing}: {first_line(error)}") from error

@@ -1,0 +1,1 @@
+"""Data out of pages, one module per source."""

@@ -1,0 +1,25 @@
+"""The name under which a process holds leases: host, process, and when that process began.
+
+A process number alone is used again by the system; with the start time it names one process for good.
+"""
+
+import os
+import socket
+from functools import cache
+
+import psutil
+
+
+def this_host() -> str:
+    return socket.gethostname()
+
+
+def this_worker() -> str:
+    """`host/pid/start` of the calling process."""
+    return _worker(os.getpid())
+
+
+@cache
+def _worker(pid: int) -> str:
+    started_ms = int(psutil.Process(pid).create_time() * 1000)
+    return f"{this_host()}/{pid}/{started_ms}"

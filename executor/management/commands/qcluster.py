@@ -1,0 +1,87 @@
+"""`manage.py qcluster`, with two promises that django-q2's own does not make: it ends non-zero when its sentinel
+is gone, so that whoever started it starts it again, and it stops within a bounded time."""
+
+import logging
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django_q.cluster import Cluster
+from django_q.conf import Conf
+from django_q.management.commands.qcluster import Command as StockCommand
+
+from executor.drain import drain
+from executor.handover import PipeEvent
+from executor.seam import BROWSER_CLUSTER
+
+logger = logging.getLogger(__name__)
+
+SENTINEL_GONE = 70
+# What workers may need after the grace of their tasks: closing contexts, writing the end, closing the browser.
+CLOSING_SECONDS = 1.5
+
+
+class BoundedCluster(Cluster):
+    """django-q2's cluster; `stop` tells the workers to drain and waits a bounded time."""
+
+    sentinel: Any
+    start_event: PipeEvent | None
+    stop_event: PipeEvent | None
+
+    def stop(self) -> bool:
+        if self.sentinel is None or self.stop_event is None or not self.sentinel.is_alive():
+            return False
+        drain.begin()
+        self.stop_event.set()
+        self.sentinel.join(settings.SHUTDOWN_GRACE_SECONDS + CLOSING_SECONDS)
+        if self.sentinel.is_alive():
+            logger.warning("the cluster did not stop in time: ending what is left of it")
+            _kill_descendants()
+        self.start_event = None
+        self.stop_event = None
+        return True
+
+    def sig_handler(self, signum: int, frame: FrameType | None) -> None:
+        # Once is enough: a second signal while stopping changes nothing.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.stop()
+
+
+class Command(StockCommand):
+    """Run one cluster: `Q_CLUSTER_NAME=browser manage.py qcluster` for tasks, without the name for the rest."""
+
+    # A restarted cluster must take its next task within seconds; `serve` and `doctor` check the rest.
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options.get("cluster_name"):
+            os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
+        if Conf.CLUSTER_NAME == BROWSER_CLUSTER:
+            # Before the fork: each new worker then starts without importing it all again.
+            import_module("executor.worker")
+        drain.arm()
+        cluster = BoundedCluster()
+        cluster.start()
+        if options.get("run_once"):
+            cluster.stop()
+            return
+        sentinel = cluster.sentinel
+        sentinel.join()
+        if not drain.has_begun():
+            # Its children end by themselves; a new cluster takes the tasks from the table.
+            self.stderr.write(f"The sentinel ended unexpectedly (exit code {sentinel.exitcode}).")
+            sys.exit(SENTINEL_GONE)
+
+
+def _kill_descendants() -> None:
+    for process in psutil.Process().children(recursive=True):
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,101 @@
+"""A picture per step from the browser's screencast, so that no step waits for a screenshot.
+
+The browser sends a JPEG frame whenever what it shows has changed; the newest frame is the present view. It
+arrives some 30 ms late, so a step's picture is settled a little after the step: by the first frame that was taken
+after the step's end, else, when nothing changes anymore or the next act is about to begin, by the newest one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page, ScreencastFrame
+
+logger = logging.getLogger(__name__)
+
+JPEG_QUALITY = 70
+WIDTH, HEIGHT = 1280, 800
+# A change of the view is a frame by then, also on a busy machine.
+_FRAME_LATENCY_SECONDS = 0.25
+_FIRST_FRAME_SECONDS = 0.06
+_SCREENSHOT_TIMEOUT_MS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One JPEG of the page's viewport. `taken_at` is like time.time()."""
+
+    jpeg: bytes
+    taken_at: float
+    viewport_width: int
+    viewport_height: int
+
+
+class LivePictures:
+    """The newest frames of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._arrived = asyncio.Event()
+        self.newest: Frame | None = None
+
+    async def start(self) -> None:
+        """Begin the screencast. Start it before any tracing, whose smaller size it would inherit."""
+        await self._page.screencast.start(
+            on_frame=self._on_frame, size={"width": WIDTH, "height": HEIGHT}, quality=JPEG_QUALITY
+        )
+
+    def _on_frame(self, frame: ScreencastFrame) -> None:
+        self.newest = Frame(frame["data"], frame["timestamp"] / 1000, frame["viewportWidth"], frame["viewportHeight"])
+        self._arrived.set()
+
+    async def frame_since(self, instant: float, *, not_before: float, give_up: asyncio.Event) -> Frame | None:
+        """The first frame taken after `instant`, or the newest when none comes or `give_up` is set.
+
+        `not_before`: when the page last navigated; an older frame shows another page, and None is better.
+        Both instants are like time.time().
+        """
+        deadline = time.monotonic() + _FRAME_LATENCY_SECONDS
+        while not (self._is_after(instant) or give_up.is_set()) and (left := deadline - time.monotonic()) > 0:
+            self._arrived.clear()
+            await _first_of(self._arrived, give_up, seconds=left)
+        while not self._is_after(not_before) and (left := deadline - time.monotonic()) > 0:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), left)
+        return self.newest if self._is_after(not_before) else None
+
+    async def view(self, not_before: float) -> Frame | None:
+        """The view as it is now; a page that has just been navigated to gets a moment to show its first frame."""
+        deadline = time.monotonic() + _FIRST_FRAME_SECONDS
+        while not self._is_after(not_before) and (left := deadline - time.monotonic()) > 0:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), left)
+        return self.newest if self._is_after(not_before) else None
+
+    def _is_after(self, instant: float) -> bool:
+        return self.newest is not None and self.newest.taken_at >= instant
+
+    async def screenshot(self) -> Frame | None:
+        """The view as it is now, asked for; None when the page cannot show it (crashed, closed, hanging)."""
+        try:
+            jpeg = await self._page.screenshot(
+                type="jpeg", quality=JPEG_QUALITY, timeout=_SCREENSHOT_TIMEOUT_MS, animations="allow", caret="initial"
+            )
+        except PlaywrightError:
+            return None
+        size = self._page.viewport_size or {"width": WIDTH, "height": HEIGHT}
+        return Frame(jpeg, time.time(), size["width"], size["height"])
+
+
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

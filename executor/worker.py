@@ -1,0 +1,403 @@
+"""One attempt from claim to end, as django-q2 calls it: `run(task_id, token)` in a worker process.
+
+The coroutine that drives the browser runs on the process's event loop, in a thread of its own. The main thread
+supervises it: it renews the lease, listens for cancellation, keeps the wall clock and sees the cluster stop. So a
+busy page never delays a heartbeat.
+"""
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from multiprocessing.util import Finalize
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+
+import automation
+from executor import presence
+from executor.browser import BrowserPool
+from executor.drain import drain
+from executor.errors import LeaseLostError, RunError
+from executor.handover import PipeEvent
+from executor.lease_owner import this_worker
+from executor.leftovers import kill_leftovers
+from executor.loop import WorkerLoop
+from executor.runner import AttemptRunner
+from inference.models import Attempt, AutomationVersion, Task, TaskStatus
+from inference.services import transitions
+from inference.services.transitions import AttemptEnd
+
+logger = logging.getLogger(__name__)
+
+# How often the supervisor looks at what cannot wake it (parent, deadline).
+TICK_SECONDS = 0.5
+# What closing a context may take; after that the loop counts as stuck and the process ends.
+CLOSE_SECONDS = 5.0
+# Between two tries to start a browser that did not start.
+BROWSER_RETRY_SECONDS = 5.0
+# Between two tries to write an attempt's end while the database is away.
+DATABASE_RETRY_SECONDS = 1.0
+
+
+class Stop(Enum):
+    """Why a running attempt is told to stop."""
+
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    STOPPING = "worker stopped"
+    LEASE_LOST = "lease lost"
+
+
+@dataclass
+class WorkerProcess:
+    """What a worker keeps for its life: the loop, the browser, and whether it was told to end."""
+
+    loop: WorkerLoop
+    pool: BrowserPool
+    told_to_end: PipeEvent
+    browser_start: "Future[None]"
+    browser_start_again_at: float | None = None
+    is_running_task: bool = False
+
+
+_process: WorkerProcess | None = None
+_process_pid: int | None = None
+
+
+def start_up(**_: Any) -> None:
+    """Receiver of django-q2's `post_spawn`: the browser is warm before the first task comes."""
+    process()
+
+
+def process() -> WorkerProcess:
+    """This process's loop and browser; made at the first call after the fork."""
+    global _process, _process_pid
+    if _process is None or _process_pid != os.getpid():
+        kill_leftovers()
+        loop = WorkerLoop()
+        loop.start()
+        pool = BrowserPool()
+        _process = WorkerProcess(loop, pool, told_to_end=PipeEvent(), browser_start=loop.submit(pool.start()))
+        _process_pid = os.getpid()
+        _process.browser_start.add_done_callback(_say_which_browser)
+        signal.signal(signal.SIGTERM, _on_terminate)
+        # multiprocessing's children skip atexit; this is what they run.
+        Finalize(None, shut_down, exitpriority=100)
+    return _process
+
+
+def has_browser() -> bool:
+    """Whether this worker may claim: its browser runs, or is on its way for the first time.
+
+    One that could not be started makes the worker unhealthy; it is tried again every few seconds.
+    """
+    me = process()
+    start = me.browser_start
+    if not start.done():
+        return me.browser_start_again_at is None
+    error = start.exception()
+    if error is None:
+        me.browser_start_again_at = None
+        return True
+    if me.browser_start_again_at is None:
+        presence.report_unhealthy(str(error))
+        me.browser_start_again_at = time.monotonic() + BROWSER_RETRY_SECONDS
+    elif time.monotonic() >= me.browser_start_again_at:
+        presence.report_still_here("unhealthy", detail=str(error))
+        me.browser_start_again_at = time.monotonic() + BROWSER_RETRY_SECONDS
+        me.browser_start = me.loop.submit(me.pool.start())
+        me.browser_start.add_done_callback(_say_which_browser)
+    return False
+
+
+def shut_down() -> None:
+    """Close browser and loop; called when the worker ends in order or is recycled."""
+    if _process is None or _process_pid != os.getpid():
+        return
+    try:
+        _process.loop.submit(_process.pool.close()).result(timeout=CLOSE_SECONDS)
+    except Exception as error:  # the process ends either way; what is left of the browser is killed by the next one
+        logger.warning("the browser did not close in order: %s", type(error).__name__)
+    _process.loop.stop()
+
+
+def run(task_id: UUID, token: int) -> str:
+    """Run the task that this worker has claimed; the new status, for django-q2's log.
+
+    Never raises for a task that failed: what happened is in its row.
+    """
+    if not transitions.start_attempt(task_id, token):
+        cause = {"kind": "worker", "id": this_worker()}
+        return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
+    presence.report_busy(task_id)
+    me = process()
+    me.is_running_task = True
+    try:
+        return _run_attempt(me, task_id, token)
+    finally:
+        me.is_running_task = False
+        if me.told_to_end.is_set():
+            _end_by_signal()
+
+
+def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
+    task = Task.objects.select_related("version", "automation").get(id=task_id)
+    number = Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
+    logger.info("attempt began", extra={"task_id": task_id, "attempt": number})
+    runner: AttemptRunner | None = None
+    supervisor: Supervisor | None = None
+    try:
+        runner = AttemptRunner(
+            task=task, automation=_document(task.version.id), attempt_number=number, token=token, pool=me.pool
+        )
+        supervisor = Supervisor(me, task, token, runner)
+        supervisor.watch(me.loop.submit(runner.execute()))
+        end = AttemptEnd(status=TaskStatus.SUCCESS, cause=_cause())
+    except StoppedError as stopped:
+        if stopped.reason is Stop.LEASE_LOST:
+            logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+            return Stop.LEASE_LOST.value
+        end = stopped.end
+    except LeaseLostError:
+        logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+        return Stop.LEASE_LOST.value
+    except RunError as error:
+        end = AttemptEnd(status=TaskStatus.FAILED, cause=_cause(), error=str(error), may_retry=error.may_retry)
+    except Exception as error:  # a mistake of ours must end the task, not the worker
+        logger.error("attempt failed unexpectedly: %s", _where(error), extra={"task_id": task_id})
+        end = AttemptEnd(
+            status=TaskStatus.FAILED,
+            cause=_cause(),
+            error=f"internal error: {type(error).__name__}",
+            may_retry=True,
+        )
+    status = _finish(task_id, token, _with_results(end, runner))
+    logger.info("attempt ended", extra={"task_id": task_id, "attempt": number, "status": status})
+    if supervisor is not None and supervisor.is_stuck:
+        _leave_stuck_process()
+    return str(status or Stop.LEASE_LOST.value)
+
+
+class StoppedError(Exception):
+    """The attempt was told to stop; `end` is what its task becomes."""
+
+    def __init__(self, reason: Stop, end: AttemptEnd) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.end = end
+
+
+class Supervisor:
+    """Watches one attempt from the main thread: heartbeat, cancellation, wall clock, shutdown."""
+
+    def __init__(self, me: WorkerProcess, task: Task, token: int, runner: AttemptRunner) -> None:
+        self._me = me
+        self._task = task
+        self._token = token
+        self._runner = runner
+        self._parent_pid = os.getppid()
+        self._deadline = time.monotonic() + task.max_timeout_in_minutes * 60
+        self._next_heartbeat = time.monotonic() + settings.WORKER_HEARTBEAT_SECONDS
+        self._stopping_since: float | None = None
+        self._cancel_cause: Mapping[str, Any] = {"kind": "unknown"}
+        self._done_reader, self._done_writer = socket.socketpair()
+        self.is_stuck = False
+
+    def watch(self, future: "Future[None]") -> None:
+        """Wait for the attempt. Raises what it raised, or StoppedError when it had to be stopped."""
+        future.add_done_callback(lambda _: self._done_writer.send(b"1"))
+        try:
+            self._listen()
+            # Asked between the claim and the LISTEN: the first renewal sees it.
+            reason = self._renew()
+            while reason is None and not future.done():
+                self._wait_for_something()
+                reason = self._reason_to_stop()
+            if future.done():
+                future.result()
+                return
+            assert reason is not None  # noqa: S101 - the loop ended without the future
+            self._stop(future, reason)
+        finally:
+            self._done_reader.close()
+            self._done_writer.close()
+
+    def _reason_to_stop(self) -> Stop | None:
+        now = time.monotonic()
+        if self._is_cancelled_by_notification() or now >= self._next_heartbeat:
+            self._next_heartbeat = now + settings.WORKER_HEARTBEAT_SECONDS
+            if (reason := self._renew()) is not None:
+                return reason
+        if now >= self._deadline:
+            return Stop.TIMED_OUT
+        if self._must_end() and self._stopping_since is None:
+            self._stopping_since = now
+        if self._stopping_since is not None and now - self._stopping_since >= settings.SHUTDOWN_GRACE_SECONDS:
+            return Stop.STOPPING
+        return None
+
+    def _must_end(self) -> bool:
+        return drain.has_begun() or self._me.told_to_end.is_set() or os.getppid() != self._parent_pid
+
+    def _wait_for_something(self) -> None:
+        watched: list[Any] = [self._done_reader]
+        if self._stopping_since is None:
+            watched += [self._me.told_to_end]
+            watched += [drain] if drain.fileno() is not None else []
+        if (listening := _raw_connection()) is not None:
+            watched.append(listening)
+        select.select(watched, [], [], TICK_SECONDS)
+
+    def _listen(self) -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("LISTEN task_cancelled")
+        except DatabaseError as error:
+            logger.warning("cannot listen for cancellation: %s", type(error).__name__)
+            connection.close()
+
+    def _is_cancelled_by_notification(self) -> bool:
+        listening = _raw_connection()
+        if listening is None:
+            return False
+        try:
+            return str(self._task.id) in [each.payload for each in listening.notifies(timeout=0)]
+        except psycopg.Error:
+            connection.close()
+            return False
+
+    def _renew(self) -> Stop | None:
+        try:
+            if _raw_connection() is None:
+                self._listen()
+            lease = transitions.renew_lease(self._task.id, self._token, lease_seconds=settings.WORKER_LEASE_SECONDS)
+        except DatabaseError as error:
+            # The rescuer grants a whole lease period after an outage: go on, and try again.
+            logger.warning("cannot renew the lease: %s", type(error).__name__, extra={"task_id": self._task.id})
+            connection.close()
+            return None
+        if lease is None:
+            return Stop.LEASE_LOST
+        if lease.cancel_cause is not None:
+            self._cancel_cause = lease.cancel_cause
+            return Stop.CANCELLED
+        presence.report_still_here("busy", self._task.id)
+        return None
+
+    def _stop(self, future: "Future[None]", reason: Stop) -> None:
+        doing = self._runner.now_doing()
+        future.cancel()
+        _, unfinished = wait([future], timeout=CLOSE_SECONDS)
+        self.is_stuck = bool(unfinished)
+        raise StoppedError(reason, self._end_for(reason, doing))
+
+    def _end_for(self, reason: Stop, doing: str) -> AttemptEnd:
+        if reason is Stop.CANCELLED:
+            return AttemptEnd(status=TaskStatus.CANCELLED, cause=self._cancel_cause)
+        if reason is Stop.TIMED_OUT:
+            minutes = self._task.max_timeout_in_minutes
+            error = f"timed out after {minutes} minute{'s' if minutes > 1 else ''} at {doing}"
+            return AttemptEnd(status=TaskStatus.FAILED, cause={"kind": "limit"}, error=error, may_retry=True)
+        return AttemptEnd(
+            status=TaskStatus.FAILED,
+            cause={"kind": "shutdown", "id": this_worker()},
+            error=transitions.WORKER_STOPPED,
+            may_retry=True,
+            counts=False,
+        )
+
+
+def _finish(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
+    """Write the end; an outage of the database delays it, and loses nothing."""
+    while True:
+        try:
+            return transitions.finish_attempt(task_id, token, end)
+        except DatabaseError as error:
+            if connection.connection is not None and not connection.is_usable():
+                logger.warning("cannot write an attempt's end: %s", type(error).__name__, extra={"task_id": task_id})
+                connection.close()
+                time.sleep(DATABASE_RETRY_SECONDS)
+                continue
+            if connection.connection is None:
+                time.sleep(DATABASE_RETRY_SECONDS)
+                continue
+            raise
+
+
+def _with_results(end: AttemptEnd, runner: AttemptRunner | None) -> AttemptEnd:
+    if runner is None:
+        return end
+    return AttemptEnd(
+        status=end.status,
+        cause=end.cause,
+        error=end.error,
+        may_retry=end.may_retry,
+        counts=end.counts,
+        output_data=runner.output_data,
+        for_loop_status=runner.for_loop_status,
+        final_screenshot_id=runner.final_screenshot_id,
+    )
+
+
+@lru_cache(maxsize=64)
+def _document(version_id: int) -> automation.Automation:
+    """The parsed document of a version; versions never change, so a worker parses each once."""
+    return automation.load(AutomationVersion.objects.values_list("document", flat=True).get(id=version_id))
+
+
+def _raw_connection() -> "psycopg.Connection[Any] | None":
+    raw = connection.connection
+    return raw if raw is not None and not raw.closed else None
+
+
+def _cause() -> dict[str, Any]:
+    return {"kind": "worker", "id": this_worker()}
+
+
+def _where(error: BaseException) -> str:
+    """Class and place of an error, without its text: that may quote what a page or a person entered."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"
+
+
+def _say_which_browser(started: "Future[None]") -> None:
+    if (error := started.exception()) is not None:
+        logger.error("the browser did not start: %s", error)
+    elif _process is not None:
+        presence.report_browser(_process.pool.version)
+
+
+def _on_terminate(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM: from the sentinel, or from the kernel when the sentinel is gone. A running task gets its grace."""
+    if _process is not None and _process.is_running_task:
+        _process.told_to_end.set()
+    else:
+        _end_by_signal()
+
+
+def _end_by_signal() -> None:
+    shut_down()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave_stuck_process() -> None:
+    """The event loop does not answer: end the process; the sentinel starts another, which kills the browser."""
+    logger.error("the event loop is stuck, the worker ends")
+    os._exit(70)

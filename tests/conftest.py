@@ -1,0 +1,1 @@
+"""Fixtures for all tests: real PostgreSQL (tests/environment.py), nothing of ours mocked."""

@@ -1,0 +1,175 @@
+"""One browser, one event loop and one small site for all tests of the running half; a fresh context per run."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+
+from automation import load
+from executor import database
+from executor.browser import BrowserPool
+from executor.loop import WorkerLoop
+from executor.runner import AttemptRunner
+from inference.models import Artifact, Step, Task, TaskEvent
+from tests import factories
+from tests.executor.site.server import Site
+
+RUN_SECONDS = 90
+
+
+@pytest.fixture(scope="session")
+def worker_loop(django_db_setup: None) -> Iterator[WorkerLoop]:
+    loop = WorkerLoop()
+    loop.start()
+    yield loop
+    loop.stop()
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def pool(worker_loop: WorkerLoop) -> Iterator[BrowserPool]:
+    pool = BrowserPool()
+    worker_loop.submit(pool.start()).result(60)
+    yield pool
+    worker_loop.submit(pool.close()).result(30)
+
+
+@pytest.fixture(scope="session")
+def _site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def site(_site: Site) -> Site:
+    _site.requests.clear()
+    return _site
+
+
+@dataclass
+class Outcome:
+    """What one attempt left behind."""
+
+    task: Task
+    runner: AttemptRunner
+    error: BaseException | None
+
+    @property
+    def steps(self) -> list[Step]:
+        return list(Step.objects.filter(task=self.task).order_by("position"))
+
+    @property
+    def step(self) -> Step:
+        """The last one."""
+        return self.steps[-1]
+
+    @property
+    def output(self) -> list[dict[str, Any]]:
+        return self.runner.output_data
+
+    def values(self) -> dict[str, Any]:
+        """All json_data of the output, in one."""
+        return {name: value for item in self.output for name, value in item.get("json_data", {}).items()}
+
+    def files(self, kind: str = Artifact.Kind.DOWNLOAD) -> dict[str, bytes]:
+        return {row.filename: _stored(row) for row in Artifact.objects.filter(task=self.task, kind=kind)}
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return list(TaskEvent.objects.filter(task=self.task, kind=kind).order_by("id").values_list("data", flat=True))
+
+
+def _stored(row: Artifact) -> bytes:
+    with default_storage.open(row.storage_name) as file:
+        return file.read()
+
+
+Prepare = Callable[..., AttemptRunner]
+
+
+@pytest.fixture
+def prepare(pool: BrowserPool) -> Prepare:
+    """A runner for a running task of a document made of `nodes`."""
+
+    def make(
+        nodes: Sequence[Mapping[str, Any]],
+        *,
+        url: str = "",
+        inputs: Mapping[str, Sequence[Any]] | None = None,
+        **fields: Any,
+    ) -> AttemptRunner:
+        values = {name: list(items) for name, items in (inputs or {}).items()}
+        fields.setdefault("take_final_screenshot", False)
+        document = factories.a_document(inputs=list(values), nodes=nodes, url=url, **fields)
+        automation = factories.make_automation(document=document)
+        task = factories.make_task(automation=automation, status="running", input_parameters=values)
+        return AttemptRunner(task=task, automation=load(document), attempt_number=1, token=task.lease_token, pool=pool)
+
+    return make
+
+
+RunNodes = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run_nodes(prepare: Prepare, worker_loop: WorkerLoop) -> RunNodes:
+    """Run a document made of `nodes` to its end."""
+
+    def run(nodes: Sequence[Mapping[str, Any]], **arguments: Any) -> Outcome:
+        runner = prepare(nodes, **arguments)
+        error: BaseException | None = None
+        try:
+            worker_loop.submit(runner.execute()).result(RUN_SECONDS)
+        except Exception as raised:
+            error = raised
+        task = Task.objects.get(id=runner_task_id(runner))
+        return Outcome(task, runner, error)
+
+    return run
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
+    """Look again and again until `condition` holds."""
+    ends_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends_at, "it never came true"
+        threading.Event().wait(0.02)
+
+
+def runner_task_id(runner: AttemptRunner) -> uuid.UUID:
+    return runner._task_id
+
+
+def interact(name: str, action: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """An interaction node; `max_tries` and the wait per try go to the wrapper, the rest to the node."""
+    wrapper = {key: fields.pop(key) for key in ("max_tries", "max_timeout_seconds_per_try") if key in fields}
+    return {"type": "action_node", "interaction_action": {name: dict(action or {}), **wrapper}, **fields}
+
+
+def click(command: str, **fields: Any) -> dict[str, Any]:
+    action = {key: fields.pop(key) for key in list(fields) if key not in NODE_FIELDS}
+    return interact("click_element", {"command": command, **action}, **fields)
+
+
+def read(command: str, name: str = "value", **fields: Any) -> dict[str, Any]:
+    """A locator extraction into the variable `name`."""
+    wrapper = {key: fields.pop(key) for key in ("allow_none", "unique_identifier") if key in fields}
+    node = {key: fields.pop(key) for key in list(fields) if key in NODE_FIELDS}
+    locator = {"command": command, "extraction_format": {name: "str"}, "output_variable_name": name, **fields}
+    return {"type": "action_node", "extraction_action": {"locator": locator, **wrapper}, **node}
+
+
+NODE_FIELDS = (
+    "before_sleep_time",
+    "end_sleep_time",
+    "expect_new_tab",
+    "commit_point",
+    "label",
+    "max_tries",
+    "max_timeout_seconds_per_try",
+)

@@ -1,0 +1,125 @@
+import uuid
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db.models import F
+
+from executor.errors import LeaseLostError
+from executor.loop import WorkerLoop
+from executor.masking import Masking
+from executor.pictures import Frame
+from executor.recorder import Recorder, StepRecord
+from inference.models import Artifact, CommitPoint, Step, Task, TaskEvent
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def task() -> Task:
+    return factories.make_task(status="running")
+
+
+def record(position: int = 0, **fields: Any) -> StepRecord:
+    values: dict[str, Any] = {"index": 1, "path": "nodes[0]", "depth": 0, "kind": "click_element", "label": "Click"}
+    return StepRecord(position=position, **{**values, **fields})
+
+
+async def picture() -> Frame:
+    return Frame(b"\xff\xd8 a jpeg", 1.0, 1280, 800)
+
+
+async def session(recorder: Recorder, *steps: StepRecord) -> None:
+    recorder.start()
+    try:
+        for step in steps:
+            recorder.step_began(step)
+            recorder.step_ended(step, picture())
+        await recorder.drain()
+    finally:
+        await recorder.stop()
+
+
+def make(task: Task, *, token: int | None = None, masking: Masking | None = None) -> Recorder:
+    mask = (masking or Masking()).mask
+    return Recorder(task_id=task.id, attempt=1, token=task.lease_token if token is None else token, mask=mask)
+
+
+def test_a_step_has_one_row_from_its_beginning_to_its_picture(task: Task, worker_loop: WorkerLoop) -> None:
+    worker_loop.submit(session(make(task), record(0), record(1, path="nodes[1]"))).result(20)
+    steps = list(Step.objects.filter(task=task))
+
+    assert [(step.position, step.status) for step in steps] == [(0, "success"), (1, "success")]
+    picture = steps[0].picture
+    assert picture is not None
+    assert (picture.kind, picture.content_type) == ("picture", "image/jpeg")
+    assert picture.storage_name == f"{task.id}/{picture.id}"
+    with default_storage.open(picture.storage_name) as file:
+        assert file.read() == b"\xff\xd8 a jpeg"
+
+
+@pytest.mark.parametrize("is_claimed_again", [True, False])
+def test_nothing_is_written_for_a_task_that_is_not_this_workers_anymore(
+    task: Task, worker_loop: WorkerLoop, is_claimed_again: bool
+) -> None:
+    if is_claimed_again:
+        Task.objects.update(lease_token=F("lease_token") + 1)
+    else:
+        factories.end_task(task, "cancelled")
+    before = TaskEvent.objects.count()
+    with pytest.raises(LeaseLostError):
+        worker_loop.submit(session(make(task), record())).result(20)
+
+    assert not Step.objects.exists()
+    assert not Artifact.objects.exists()
+    assert TaskEvent.objects.count() == before
+
+
+def test_a_commit_point_of_a_lost_task_is_never_begun(task: Task, worker_loop: WorkerLoop) -> None:
+    recorder = make(task, token=task.lease_token - 1)
+
+    async def begin() -> None:
+        recorder.start()
+        try:
+            await recorder.begin_commit_point(record())
+        finally:
+            await recorder.stop()
+
+    with pytest.raises(LeaseLostError):
+        worker_loop.submit(begin()).result(20)
+    assert not CommitPoint.objects.exists()
+
+
+def test_every_text_is_masked(task: Task, worker_loop: WorkerLoop) -> None:
+    masking = Masking()
+    masking.hide("hunter22")
+    step = record(label="Type hunter22", url="http://x/?p=hunter22", locator="hunter22")
+    step.details["candidates"] = [{"name": "hunter22"}]
+    step.fail("hunter22 is wrong")
+    recorder = make(task, masking=masking)
+
+    async def both() -> None:
+        recorder.event("console", {"text": "hunter22"})
+        await session(recorder, step)
+
+    worker_loop.submit(both()).result(20)
+    rows = repr(Step.objects.values()) + repr(list(TaskEvent.objects.values_list("data", flat=True)))
+
+    assert "hunter22" not in rows
+    assert rows.count("•••") >= 7
+
+
+def test_a_step_written_twice_is_one_row(task: Task, worker_loop: WorkerLoop) -> None:
+    """A commit whose answer was lost is repeated."""
+    step = record()
+    worker_loop.submit(session(make(task), step)).result(20)
+    worker_loop.submit(session(make(task), step)).result(20)
+
+    assert Step.objects.count() == 1
+
+
+def test_artifacts_belong_to_ids_that_nobody_can_guess(task: Task, worker_loop: WorkerLoop) -> None:
+    worker_loop.submit(session(make(task), record())).result(20)
+
+    assert isinstance(Artifact.objects.get().id, uuid.UUID)

@@ -1,0 +1,96 @@
+"""What must agree across files: settings and their page, migrations and models, commands and the manual."""
+
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command, get_commands
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from executor.actions import HANDLERS
+from inference.services.publish import SUPPORTED_KINDS
+
+ROOT = Path(__file__).resolve().parent.parent
+OUR_COMMANDS = sorted(name for name, app in get_commands().items() if app in ("inference", "executor"))
+
+
+def test_the_settings_page_is_what_the_code_declares() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "optexity_site.env"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert (ROOT / "docs" / "settings.md").read_text() == made, "run: python -m optexity_site.env > docs/settings.md"
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    call_command("makemigrations", "--check", "--dry-run", stdout=StringIO())
+
+
+@pytest.mark.parametrize("name", OUR_COMMANDS)
+def test_every_command_has_help_and_a_place_in_the_manual(name: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command(name, "--help")
+    assert ended.value.code == 0
+    manual = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    assert f"manage.py {name}" in manual or f"bin/{name}" in manual
+
+
+def test_every_supported_kind_has_a_handler_and_every_handler_is_supported() -> None:
+    walked_by_the_runner = {"if_else_node"}
+    features_of_a_kind = {kind for kind in SUPPORTED_KINDS if kind not in HANDLERS}
+    assert set(HANDLERS) <= set(SUPPORTED_KINDS)
+    assert walked_by_the_runner <= set(SUPPORTED_KINDS)
+    assert not {kind for kind in features_of_a_kind if kind.endswith("_action")} - {"interaction_action"}
+
+
+def test_every_api_route_is_documented() -> None:
+    manual = (ROOT / "docs" / "api.md").read_text()
+    undocumented = [route for route in _api_routes() if _as_written(route) not in manual]
+    assert undocumented == []
+
+
+def _api_routes() -> list[str]:
+    found: list[str] = []
+
+    def walk(patterns: list[URLPattern | URLResolver], prefix: str) -> None:
+        for each in patterns:
+            route = prefix + str(each.pattern)
+            if isinstance(each, URLResolver):
+                if not route.startswith("admin"):
+                    walk(each.url_patterns, route)
+            else:
+                found.append(route)
+
+    walk(get_resolver().url_patterns, "")
+    return [route for route in found if route.startswith(("api/", "inference", "health", "is_task_running"))]
+
+
+def _as_written(route: str) -> str:
+    """`api/v1/tasks/<uuid:task_id>` as the manual writes it: `/api/v1/tasks/{`."""
+    return "/" + re.sub(r"<[^>]*>.*", "{", route).rstrip("$")
+
+
+def test_no_path_of_a_machine_and_no_stand_in_is_in_the_code() -> None:
+    suspicious = re.compile(r"/root/|/home/\w+/|\bTODO\b|\bFIXME\b|NotImplementedError")
+    sources = [
+        path
+        for folder in ("automation", "inference", "executor", "optexity_site", "demo", "bin", "templates", "docs")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix in ("", ".py", ".html", ".md", ".sh") and "__pycache__" not in path.parts
+    ]
+    assert [str(path) for path in sources if suspicious.search(path.read_text(errors="ignore"))] == []
+
+
+def test_nothing_is_evaluated_as_code() -> None:
+    calls = re.compile(r"(?<![\w.])(eval|exec|compile)\(")
+    offenders = [
+        f"{path}:{number}"
+        for folder in ("automation", "inference", "executor", "optexity_site")
+        for path in (ROOT / folder).rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if calls.search(line)
+    ]
+    assert offenders == []
