@@ -19,8 +19,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from executor.browser import find_browser
-from executor.errors import BrowserNotFoundError
 from executor.children import Child, Children
+from executor.errors import BrowserNotFoundError
 from executor.seam import BROWSER_CLUSTER
 from optexity_site import embedded_db
 
@@ -166,7 +166,7 @@ def _children(host: str, port: int, workers: int) -> list[Child]:
         str(Path(sys.executable).parent / "granian"),
         *("--interface", "wsgi", "--host", host, "--port", str(port), "--workers", "1"),
         *("--blocking-threads", str(settings.WEB_THREADS), "--http", "1", "--no-ws"),
-        *("--log-level", "warning", "--working-dir", str(settings.BASE_DIR), "--workers-kill-timeout", "5"),
+        *("--log-level", "error", "--working-dir", str(settings.BASE_DIR), "--workers-kill-timeout", "5"),
         "optexity_site.wsgi:application",
     ]
     cluster = [sys.executable, manage, "qcluster"]
