@@ -30,9 +30,7 @@ DECLARED: dict[str, Declared] = {}
 _reader = FileAwareEnv(strip_whitespace=True)
 
 
-def _read(
-    name: str, kind: str, default: object, help: str, read: Callable[[], Any], shown: str | None
-) -> Any:
+def _read(name: str, kind: str, default: object, help: str, read: Callable[[], Any], shown: str | None) -> Any:
     DECLARED[name] = Declared(name, kind, shown if shown is not None else _shown(default), help)
     try:
         return read()
@@ -65,9 +63,7 @@ def env_bool(name: str, *, default: bool, help: str) -> bool:
 
 def env_int(name: str, *, default: int, minimum: int, help: str, maximum: int | None = None) -> int:
     """A whole number within the bounds."""
-    kind = f"a whole number of at least {minimum}" + (
-        f" and at most {maximum}" if maximum is not None else ""
-    )
+    kind = f"a whole number of at least {minimum}" + (f" and at most {maximum}" if maximum is not None else "")
     bounds = check.Range(min=minimum, max=maximum)
     value: int = _read(name, kind, default, help, lambda: _reader.int(name, default, validate=bounds), None)
     return value

@@ -17,7 +17,5 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        fields = "".join(
-            f" {name}={value}" for name, value in vars(record).items() if name not in _OWN_FIELDS
-        )
+        fields = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in _OWN_FIELDS)
         return super().formatMessage(record) + fields

@@ -81,9 +81,7 @@ def _database() -> dict[str, Any]:
             "characters percent-encoded."
         ) from error
     if not parts.get("dbname"):
-        raise SettingError(
-            "DATABASE_URL names no database; write it as postgresql://user:password@host:port/name."
-        )
+        raise SettingError("DATABASE_URL names no database; write it as postgresql://user:password@host:port/name.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname"),
@@ -108,9 +106,7 @@ SECRET_KEY = (
 
 # --- Django --------------------------------------------------------------------------------------------------
 
-DEBUG = env_bool(
-    "DEBUG", default=False, help="Django's debug pages; never on a server that others can reach."
-)
+DEBUG = env_bool("DEBUG", default=False, help="Django's debug pages; never on a server that others can reach.")
 ALLOWED_HOSTS = env_list(
     "ALLOWED_HOSTS",
     default=["localhost", "127.0.0.1", "[::1]"],
@@ -122,12 +118,8 @@ CSRF_TRUSTED_ORIGINS = env_list(
     help="Origins (`https://host`) from which the admin's forms may be sent, behind a proxy that ends TLS.",
 )
 SITE_NAME = env_str("SITE_NAME", default="Inference", help="Name at the top of the dashboard.")
-SITE_SUBTITLE = env_str(
-    "SITE_SUBTITLE", default="Browser automations", help="Line under the name, e.g. the team."
-)
-SITE_ENVIRONMENT = env_str(
-    "SITE_ENVIRONMENT", default="", help="Badge in the dashboard's header, e.g. `Production`."
-)
+SITE_SUBTITLE = env_str("SITE_SUBTITLE", default="Browser automations", help="Line under the name, e.g. the team.")
+SITE_ENVIRONMENT = env_str("SITE_ENVIRONMENT", default="", help="Badge in the dashboard's header, e.g. `Production`.")
 UNFOLD = unfold_settings(name=SITE_NAME, subtitle=SITE_SUBTITLE)
 
 INSTALLED_APPS = [
@@ -222,9 +214,7 @@ SESSION_COOKIE_NAME = "optexity_session"
 CSRF_COOKIE_NAME = "optexity_csrf"
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = env_str(
-    "TIME_ZONE", default="UTC", help="Time zone of the dashboard; the API always answers UTC."
-)
+TIME_ZONE = env_str("TIME_ZONE", default="UTC", help="Time zone of the dashboard; the API always answers UTC.")
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "static/"
@@ -292,9 +282,7 @@ REST_FRAMEWORK = {
 
 # --- Queue and workers ---------------------------------------------------------------------------------------
 
-WORKERS = env_int(
-    "WORKERS", default=2, minimum=1, maximum=200, help="Browser workers (tasks at a time) of one host."
-)
+WORKERS = env_int("WORKERS", default=2, minimum=1, maximum=200, help="Browser workers (tasks at a time) of one host.")
 # A heartbeat can be late when Chromium takes the CPU; several missed in a row mean that the process is gone.
 WORKER_HEARTBEAT_SECONDS = env_int(
     "WORKER_HEARTBEAT_SECONDS", default=5, minimum=1, help="Seconds between two renewals of a task's lease."
@@ -378,9 +366,7 @@ STRICT_NAVIGATION = env_bool(
 )
 UPLOAD_ROOTS = [
     Path(each).resolve()
-    for each in env_list(
-        "UPLOAD_ROOTS", default=[], help="Folders from which `upload_file` may take a `file_path`."
-    )
+    for each in env_list("UPLOAD_ROOTS", default=[], help="Folders from which `upload_file` may take a `file_path`.")
 ]
 DOWNLOAD_TIMEOUT_SECONDS = env_int(
     "DOWNLOAD_TIMEOUT_SECONDS",

@@ -1,0 +1,13 @@
+"""The dashboard. Importing this registers everything with Django's admin site (autodiscovery does)."""
+
+from inference.admin import (
+    accounts,
+    api_key,
+    audit_event,
+    automations,
+    background_work,
+    tasks,
+    worker_host,
+)
+
+__all__ = ["accounts", "api_key", "audit_event", "automations", "background_work", "tasks", "worker_host"]

@@ -1,0 +1,18 @@
+"""What our admin classes share: the border to unfold, which has no types, and who is asking."""
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+
+class DashboardAdmin(ModelAdmin):  # type: ignore[misc]
+    """unfold's ModelAdmin at the full width of our pages."""
+
+    list_fullwidth = True
+
+
+def person(request: HttpRequest) -> User:
+    """Who is signed in; `admin_view` lets nobody else reach our views."""
+    if not isinstance(request.user, User):
+        raise TypeError("a view of the dashboard was called without a signed-in person")
+    return request.user
