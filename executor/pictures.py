@@ -1,14 +1,15 @@
 """A picture per step from the browser's screencast, so that no step waits for a screenshot.
 
 The browser sends a JPEG frame whenever what it shows has changed; the newest frame is the present view. It
-arrives some 30 ms late, so a step's picture is settled a little after the step: by the first frame that was taken
-after the step's end, else, when nothing changes anymore or the next act is about to begin, by the newest one.
+arrives some 30 ms late, so a step's picture is settled a little after the step, by the first frame that was taken
+after its act. By then the next act may have begun; its picture of a page that it has led to is never taken for it.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from playwright.async_api import Error as PlaywrightError
@@ -19,8 +20,9 @@ logger = logging.getLogger(__name__)
 JPEG_QUALITY = 70
 WIDTH, HEIGHT = 1280, 800
 # A change of the view is a frame by then, also on a busy machine.
-_FRAME_LATENCY_SECONDS = 0.25
-_FIRST_FRAME_SECONDS = 0.06
+_FRAME_LATENCY_SECONDS = 0.15
+# A frame of the next moment may have been drawn before the change was painted.
+_PAINTED_SECONDS = 0.02
 _SCREENSHOT_TIMEOUT_MS = 3000
 
 
@@ -52,30 +54,39 @@ class LivePictures:
         self.newest = Frame(frame["data"], frame["timestamp"] / 1000, frame["viewportWidth"], frame["viewportHeight"])
         self._arrived.set()
 
-    async def frame_since(self, instant: float, *, not_before: float, give_up: asyncio.Event) -> Frame | None:
-        """The first frame taken after `instant`, or the newest when none comes or `give_up` is set.
+    async def frame_since(
+        self, instant: float, *, navigated_at: Callable[[], float], next_act: asyncio.Event
+    ) -> Frame | None:
+        """The first frame taken after `instant`; the newest one when none comes, for then nothing has changed.
 
-        `not_before`: when the page last navigated; an older frame shows another page, and None is better.
-        Both instants are like time.time().
+        `navigated_at` tells when the page last navigated: a frame of the page before or of the page after is never
+        given. While `next_act` is not set, the newest frame still belongs to this step. Instants are like
+        time.time(). None when there is no frame of this page.
         """
+        instant += _PAINTED_SECONDS
         deadline = time.monotonic() + _FRAME_LATENCY_SECONDS
-        while not (self._is_after(instant) or give_up.is_set()) and (left := deadline - time.monotonic()) > 0:
+        arrived_at_page = navigated_at()
+        mine: Frame | None = None
+        while not self._is_after(instant) and (left := deadline - time.monotonic()) > 0:
+            if not next_act.is_set() and self._is_after(arrived_at_page):
+                mine = self.newest
+            if navigated_at() != arrived_at_page:
+                break
             self._arrived.clear()
-            await _first_of(self._arrived, give_up, seconds=left)
-        while not self._is_after(not_before) and (left := deadline - time.monotonic()) > 0:
-            self._arrived.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), left)
-        return self.newest if self._is_after(not_before) else None
+            await _first_of(self._arrived, *(() if next_act.is_set() else (next_act,)), seconds=left)
+        newest = self.newest
+        if newest is None or newest.taken_at < arrived_at_page:
+            return mine
+        is_of_page_after = navigated_at() != arrived_at_page and newest.taken_at >= navigated_at()
+        return mine if is_of_page_after else newest
 
-    async def view(self, not_before: float) -> Frame | None:
-        """The view as it is now; a page that has just been navigated to gets a moment to show its first frame."""
-        deadline = time.monotonic() + _FIRST_FRAME_SECONDS
+    async def first_of_page(self, not_before: float) -> None:
+        """Give a page that has just been navigated to a moment to show its first frame."""
+        deadline = time.monotonic() + _FRAME_LATENCY_SECONDS
         while not self._is_after(not_before) and (left := deadline - time.monotonic()) > 0:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), left)
-        return self.newest if self._is_after(not_before) else None
 
     def _is_after(self, instant: float) -> bool:
         return self.newest is not None and self.newest.taken_at >= instant

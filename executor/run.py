@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,9 @@ class Run:
     # Names of the variables that the present node wrote.
     written: set[str] = field(default_factory=set[str])
     is_act_journaled: bool = False
-    # When the last act began (like time.time()), the view that it acted on, and whether that is asked for.
+    # When the last act was done (like time.time()), the view that it acted on, and whether that is asked for.
     acted_at: float = 0.0
-    view_at_act: Frame | None = None
+    view_at_act: asyncio.Task[Frame | None] | None = None
     wants_view: bool = False
     # Set when the next act begins: no view from then on belongs to the step before.
     next_act: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,7 +113,8 @@ class Run:
         self._node_as_written, self._node, self._step = node, node, step
         self.written = set()
         self.is_act_journaled = False
-        self.view_at_act, self.wants_view = None, wants_view
+        self.forget_view()
+        self.wants_view = wants_view
 
     def show_node(self, node: ActionNode) -> None:
         """The present node, now with its placeholders filled in."""
@@ -122,21 +123,32 @@ class Run:
     async def about_to_act(self) -> None:
         """Call it directly before the act: a commit point is in the journal before anything happens."""
         self.next_act.set()
-        self.acted_at = time.time()
         if self.wants_view:
-            tab = self.tab
-            self.view_at_act = await tab.pictures.view(tab.activity.navigated_at)
+            self.forget_view()
+            tab, self.next_act = self.tab, asyncio.Event()
+            await tab.pictures.first_of_page(tab.activity.navigated_at)
+            view = _view_since(self.acted_at, tab, self.next_act)
+            self.view_at_act = asyncio.create_task(view, name="view of the act")
         if self.step.is_commit_point and not self.is_act_journaled:
             await self.recorder.begin_commit_point(self.step)
             self.is_act_journaled = True
 
-    async def view_after_act(self) -> Frame | None:
-        """The view after the present node, as soon as there is one; the next act ends the time for it."""
-        tab, self.next_act = self.tab, asyncio.Event()
-        activity = tab.activity
-        since = max(activity.navigated_at, activity.last_changed_at, self.acted_at)
-        frame = await tab.pictures.frame_since(since, not_before=activity.navigated_at, give_up=self.next_act)
-        return frame or await tab.pictures.screenshot()
+    def act_is_done(self, *, changes_page: bool) -> None:
+        """Called by the runner when the handler has returned."""
+        if changes_page:
+            self.acted_at = time.time()
+        self.next_act.set()
+
+    def view_after_act(self) -> Coroutine[Any, Any, Frame | None]:
+        """The view after the present node, as soon as there is one; from now on the next act ends the time for it."""
+        self.next_act = next_act = asyncio.Event()
+        return _view_or_screenshot(self.acted_at, self.tab, next_act)
+
+    def forget_view(self) -> None:
+        """Another try begins, or another node."""
+        if self.view_at_act is not None:
+            self.view_at_act.cancel()
+            self.view_at_act = None
 
     # --- what it produces ------------------------------------------------------------------------------------
 
@@ -190,6 +202,17 @@ class Run:
             content_type="image/png",
         )
         return artifact_id
+
+
+async def _view_or_screenshot(acted_at: float, tab: Tab, next_act: asyncio.Event) -> Frame | None:
+    frame = await _view_since(acted_at, tab, next_act)
+    return frame if frame is not None or next_act.is_set() else await tab.pictures.screenshot()
+
+
+async def _view_since(acted_at: float, tab: Tab, next_act: asyncio.Event) -> Frame | None:
+    activity = tab.activity
+    since = max(activity.navigated_at, activity.last_changed_at, acted_at)
+    return await tab.pictures.frame_since(since, navigated_at=lambda: activity.navigated_at, next_act=next_act)
 
 
 def _renamed(path: Path, name: str) -> Path:

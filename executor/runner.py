@@ -66,6 +66,8 @@ _FINAL_SCREENSHOT_MS = 10_000
 _LAST_WRITES_SECONDS = 2.0
 # The picture of a click is the view that it acts on; the one after it is the next step's.
 _PICTURE_AT_ACT = frozenset({"click_element"})
+# These change nothing: the newest view is theirs.
+_ONLY_LOOKS = frozenset({"assert_locator_node", "extraction.locator", "extraction.screenshot", "extraction.state"})
 # Acts that make pages do something a moment later; typing and ticking are answered at once, or not at all.
 _SETS_OFF_MORE = frozenset({"click_element", "key_press"})
 
@@ -87,7 +89,7 @@ class AttemptRunner:
         self._positions = 0
         self._steps = 0
         self._doing = ("starting the browser", time.monotonic())
-        self._last_picture: asyncio.Future[Frame | None] | None = None
+        self._last_picture: asyncio.Task[Frame | None] | None = None
         self.final_screenshot_id: uuid.UUID | None = None
 
     @property
@@ -303,14 +305,16 @@ class AttemptRunner:
         expanded = self._expanded(node)
         if isinstance(expanded, ActionNode):
             run.show_node(expanded)
+        began = time.time()
         if step.kind not in WITHOUT_PAGE:
             run.tab.activity.begin()
         opened_before = run.tabs.opened_count
         if step.kind not in FIND_FIRST:
             await run.about_to_act()
         await HANDLERS[step.kind](_action_of(expanded), run)
+        run.act_is_done(changes_page=step.kind not in _ONLY_LOOKS)
         if step.kind in _SETS_OFF_MORE and run.tabs.all:
-            run.tab.activity.expect_changes(unless_navigated_since=run.acted_at)
+            run.tab.activity.expect_changes(unless_navigated_since=began)
         if run.is_act_journaled:
             await self._recorder.finish_commit_point(step)
         if isinstance(node, ActionNode) and step.kind not in WITHOUT_PAGE:
@@ -345,8 +349,9 @@ class AttemptRunner:
         """The step's picture; it comes while the run goes on, and the last one is waited for in `_finish`."""
         if step.kind in WITHOUT_PAGE or not run.tabs.all:
             return None
-        at_act = run.view_at_act if step.kind in _PICTURE_AT_ACT else None
-        self._last_picture = asyncio.ensure_future(_given(at_act) if at_act is not None else run.view_after_act())
+        at_act, run.view_at_act = run.view_at_act, None
+        view = run.view_after_act() if at_act is None else _view_of_act(at_act, run)
+        self._last_picture = asyncio.create_task(view, name=f"picture of step {step.index}")
         return self._last_picture
 
     def _now(self, doing: str) -> None:
@@ -363,6 +368,14 @@ async def _view_of_failure(step: StepRecord, run: Run, error: BaseException) -> 
     if isinstance(error, RunError) and not isinstance(error, BrowserCrashedError):
         return _given(await pictures.screenshot() or pictures.newest)
     return _given(pictures.newest)
+
+
+async def _view_of_act(view: asyncio.Task[Frame | None], run: Run) -> Frame | None:
+    """The view that was acted on; when the page went away before it was ever seen, the one that came of it."""
+    frame = await view
+    if frame is None and run.tabs.all:
+        frame = run.tabs.current.pictures.newest
+    return frame
 
 
 async def _given(frame: Frame | None) -> Frame | None:

@@ -42,9 +42,12 @@ _OBSERVE = (
   const isNoise = record => {
     if (record.type === "childList" && record.addedNodes.length > record.removedNodes.length) return false;
     const now = performance.now(), burst = bursts.get(record.target);
-    if (!burst || now - burst.last > 100) { bursts.set(record.target, {first: now, last: now}); return false; }
+    if (!burst || now - burst.last > (burst.isNoise ? 1000 : 250)) {
+      bursts.set(record.target, {first: now, last: now, isNoise: false});
+      return false;
+    }
     burst.last = now;
-    return now - burst.first > 1000;
+    return burst.isNoise = now - burst.first > 1000;
   };
   const send = () => { timer = 0; last = performance.now(); tell(""); };
   const observer = new MutationObserver(records => {

@@ -341,7 +341,8 @@ def step_object(step: Step, *, link: LinkMaker) -> dict[str, Any]:
     return {
         "attempt": step.attempt,
         "position": step.position,
-        "index": step.index,
+        # People count from 1, and rows and messages do; on the wire steps are counted from 0, as in the language.
+        "index": None if step.index is None else step.index - 1,
         "path": step.path,
         "depth": step.depth,
         "kind": step.kind,

@@ -11,6 +11,7 @@ from django.core.management import call_command, get_commands
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from executor.actions import HANDLERS
+from executor.runner import RUNNABLE_KINDS
 from inference.services.publish import SUPPORTED_KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +39,9 @@ def test_every_command_has_help_and_a_place_in_the_manual(name: str) -> None:
     assert f"manage.py {name}" in manual or f"bin/{name}" in manual
 
 
-def test_every_supported_kind_has_a_handler_and_every_handler_is_supported() -> None:
-    walked_by_the_runner = {"if_else_node"}
-    features_of_a_kind = {kind for kind in SUPPORTED_KINDS if kind not in HANDLERS}
-    assert set(HANDLERS) <= set(SUPPORTED_KINDS)
-    assert walked_by_the_runner <= set(SUPPORTED_KINDS)
-    assert not {kind for kind in features_of_a_kind if kind.endswith("_action")} - {"interaction_action"}
+def test_what_is_published_is_exactly_what_the_runner_can_run() -> None:
+    assert SUPPORTED_KINDS == RUNNABLE_KINDS
+    assert set(HANDLERS) <= RUNNABLE_KINDS
 
 
 def test_every_api_route_is_documented() -> None:

@@ -4,6 +4,7 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import inference.models.database_clock
 import inference.models.identifiers
+import inference.models.verbatim_json
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -97,7 +98,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
-                ('document', models.JSONField(help_text='The automation JSON as it was given.')),
+                ('document', inference.models.verbatim_json.VerbatimJSONField(help_text='The automation JSON as it was given.')),
                 ('input_names', models.JSONField(default=list, help_text="Declared input parameters, in the document's order.")),
                 ('secure_names', models.JSONField(default=list, help_text='Declared secure parameters.')),
                 ('step_count', models.PositiveIntegerField(default=0)),

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from inference.models.database_clock import StatementTimestamp
+from inference.models.verbatim_json import VerbatimJSONField
 
 
 class Automation(models.Model):
@@ -53,7 +54,7 @@ class AutomationVersion(models.Model):
 
     automation = models.ForeignKey(Automation, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.JSONField(help_text="The automation JSON as it was given.")
+    document = VerbatimJSONField(help_text="The automation JSON as it was given.")
     # Names and steps are read at every submission and in every list; they never change with the document.
     input_names = models.JSONField(default=list, help_text="Declared input parameters, in the document's order.")
     secure_names = models.JSONField(default=list, help_text="Declared secure parameters.")

@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
+from automation import ActionNode, DocumentError, Problem, find_unsupported, load, walk
 from automation import Automation as Document
-from automation import DocumentError, Problem, find_unsupported, load, walk
 from inference.errors import ValidationFailedError, shorten
 from inference.models import Automation, AutomationVersion
 from inference.services.audit import Actor, record_audit
@@ -108,7 +108,22 @@ def _examine(document: object) -> tuple[Document | None, list[Problem]]:
         for name, sources in loaded.parameters.secure_parameters.items()
         if not sources
     ]
-    return loaded, problems + find_unsupported(loaded, SUPPORTED_KINDS)
+    return loaded, problems + find_unsupported(loaded, SUPPORTED_KINDS) + _uploads_from_urls(loaded)
+
+
+def _uploads_from_urls(document: Document) -> list[Problem]:
+    """`upload_file` takes files of this server only: nothing is fetched from an address that a document names."""
+    return [
+        Problem(
+            f"{path}.interaction_action.upload_file.file_url",
+            "uploads by address cannot be used on this server; give file_path",
+        )
+        for path, node in walk(document)
+        if isinstance(node, ActionNode)
+        and node.interaction_action is not None
+        and node.interaction_action.upload_file is not None
+        and node.interaction_action.upload_file.file_url
+    ]
 
 
 def _refusal(problems: Sequence[Problem]) -> ValidationFailedError:

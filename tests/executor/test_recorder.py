@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.db.models import F
 
 from executor.errors import LeaseLostError
@@ -123,3 +124,15 @@ def test_artifacts_belong_to_ids_that_nobody_can_guess(task: Task, worker_loop: 
     worker_loop.submit(session(make(task), record())).result(20)
 
     assert isinstance(Artifact.objects.get().id, uuid.UUID)
+
+
+def test_a_lost_connection_is_made_again_and_nothing_is_missing(task: Task, worker_loop: WorkerLoop) -> None:
+    worker_loop.submit(session(make(task), record(0))).result(20)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    worker_loop.submit(session(make(task), record(1, path="nodes[1]"))).result(20)
+
+    assert [step.status for step in Step.objects.filter(task=task)] == ["success", "success"]

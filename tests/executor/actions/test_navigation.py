@@ -1,6 +1,7 @@
 import pytest
 from pytest_django import Settings
 
+from executor.actions import navigation
 from executor.errors import NavigationError
 from tests.executor.conftest import RunNodes, click, interact, read
 from tests.executor.site.server import Site
@@ -49,8 +50,11 @@ def test_no_address_at_all_is_told_without_trying_again(run_nodes: RunNodes, sit
     assert outcome.step.duration_ms < 3000
 
 
-@pytest.mark.parametrize(("path", "words"), [("/broken", "HTTP 500"), ("/slow?seconds=11", "did not finish loading")])
-def test_errors_and_slow_pages_are_warnings(run_nodes: RunNodes, site: Site, path: str, words: str) -> None:
+@pytest.mark.parametrize(("path", "words"), [("/broken", "HTTP 500"), ("/slow?seconds=3", "did not finish loading")])
+def test_errors_and_slow_pages_are_warnings(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch, path: str, words: str
+) -> None:
+    monkeypatch.setattr(navigation, "NAVIGATION_SECONDS", 1.5)
     outcome = run_nodes([interact("go_to_url", {"url": f"{site.url}{path}"}, end_sleep_time=3)], url=f"{site.url}/")
 
     assert outcome.error is None

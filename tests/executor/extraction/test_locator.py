@@ -1,6 +1,7 @@
 import pytest
 
 from executor.errors import ActionError
+from executor.extraction import locator
 from tests.executor.conftest import RunNodes, read
 from tests.executor.site.server import Site
 
@@ -35,7 +36,10 @@ def test_what_an_element_shows_becomes_variable_and_output(
         assert outcome.runner._memory.variables == {"value": variable}
 
 
-def test_a_missing_element_fails_unless_null_is_allowed(run_nodes: RunNodes, site: Site) -> None:
+def test_a_missing_element_fails_unless_null_is_allowed(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locator, "TIMEOUT_SECONDS", 0.5)
     refused = run_nodes([read('get_by_text("nowhere")')], url=f"{site.url}/table")
     allowed = run_nodes(
         [read('get_by_text("nowhere")', allow_none=True, unique_identifier="lost")], url=f"{site.url}/table"

@@ -134,3 +134,24 @@ def test_what_is_no_document_has_problems(document: object) -> None:
 
 def test_every_supported_kind_is_a_kind() -> None:
     assert SUPPORTED_KINDS <= ALL_KINDS
+
+
+@pytest.mark.django_db
+def test_a_document_is_kept_in_its_order_and_with_its_numbers() -> None:
+    document = a_document(inputs=["zeta", "alpha"], nodes=[SLEEP, {**SLEEP, "end_sleep_time": 5.0}])
+
+    publish_automation(document=document, endpoint_name="verbatim")
+
+    kept = AutomationVersion.objects.get().document
+    assert json.dumps(kept) == json.dumps(document)
+
+
+@pytest.mark.parametrize("field", ["file_url", "file_path"])
+def test_an_upload_by_address_is_refused_by_its_path(field: str) -> None:
+    upload = {"command": "locator('input')", field: "https://example.org/card.png"}
+    node = {"type": "action_node", "interaction_action": {"upload_file": upload}}
+
+    problems = check_document(a_document(nodes=[node]))
+
+    expected = ["nodes[0].interaction_action.upload_file.file_url"] if field == "file_url" else []
+    assert [each.path for each in problems] == expected

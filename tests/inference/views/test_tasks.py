@@ -144,7 +144,7 @@ def test_steps_are_told_attempt_by_attempt_in_order(api: ApiClient, automation: 
         (2, "Again", "success", None),
     ]
     assert steps[0]["healed"] is True
-    assert steps[2]["index"] is None
+    assert [each["index"] for each in steps] == [0, 1, None]
     assert steps[1]["screenshot"] is None
     assert api.session.get(steps[0]["screenshot"], timeout=10).content == b"\x89PNG picture"
 
