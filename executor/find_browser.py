@@ -1,4 +1,4 @@
-"""`python -m executor.find_browser`: print the path of the browser that would be used; exit 1 when there is none.
+"""`python -m executor.find_browser`: print the path of the browser that would be used; exit 3 when there is none.
 
 For the set-up scripts, so it works before there is a database or a data folder.
 """
@@ -9,12 +9,16 @@ from executor.browser import find_browser
 from executor.errors import BrowserNotFoundError
 
 
+# Not 1: that is how Python ends on an error, which the scripts must not take for "there is none".
+NO_BROWSER = 3
+
+
 def main() -> int:
     try:
         sys.stdout.write(f"{find_browser()}\n")
     except BrowserNotFoundError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return NO_BROWSER
     return 0
 
 
