@@ -8,7 +8,6 @@ import sys
 from executor.browser import find_browser
 from executor.errors import BrowserNotFoundError
 
-
 # Not 1: that is how Python ends on an error, which the scripts must not take for "there is none".
 NO_BROWSER = 3
 

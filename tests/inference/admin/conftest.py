@@ -56,7 +56,9 @@ def client_of(user: User) -> Client:
     return client
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's loop counts as running in this thread for as long as it is open, and another
+# module's could not start.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     executable = os.environ.get("BROWSER_EXECUTABLE") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
