@@ -122,7 +122,7 @@ def start(stack: ExitStack, command: list[str], environment: dict[str, str]) -> 
 def pause_before_sending() -> None:
     """Send at any phase of a poller's cycle (0.2 s), on both sides: what comes right after the end of a task meets
     a poller that has just begun to sleep."""
-    time.sleep(random.uniform(0.05, 0.3))
+    time.sleep(random.uniform(0, 0.2))
 
 
 class OurQueue:
