@@ -16,6 +16,7 @@ tables below, so a builder may use `getattr`. A whole command always ends in a l
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -61,7 +62,9 @@ class Regex:
 
     def compiled(self) -> re.Pattern[str]:
         """The object that Playwright takes. It is sent to the browser; never match with it in this process."""
-        return re.compile(self.pattern, self.flags)
+        # What Python may come to mean by "[[" or "&&" in a set is no concern of a browser.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            return re.compile(self.pattern, self.flags)
 
 
 @dataclass(frozen=True, slots=True)

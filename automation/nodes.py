@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
 
 from automation.actions.assertion import AssertionAction
@@ -24,12 +24,13 @@ NEW_TAB_WAIT = 10.0
 _BOOL = TypeAdapter(bool)
 
 
-def _read_nodes(raw: Any) -> Any:
-    return each_read(raw, read_node) if isinstance(raw, list) else raw
+def _read_nodes(raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    # What is read needs no second look: the handler, which knows what else is wrong, would try all kinds of node.
+    return each_read(raw, read_node) if isinstance(raw, list) else handler(raw)
 
 
-def _read_typed_nodes(raw: Any) -> Any:
-    return each_read(raw, read_typed_node) if isinstance(raw, list) else raw
+def _read_typed_nodes(raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return each_read(raw, read_typed_node) if isinstance(raw, list) else handler(raw)
 
 
 def read_node(raw: Any) -> Any:
@@ -41,7 +42,7 @@ def read_node(raw: Any) -> Any:
 
 def read_typed_node(raw: Any) -> Any:
     """The node that a raw object with `type` is."""
-    if isinstance(raw, Element):
+    if isinstance(raw, Node):
         return raw
     if not isinstance(raw, dict):
         raise refuse(f"must be a node (an object), not {json_kind(raw)}")
@@ -116,6 +117,8 @@ class ActionNode(OneOf):
 
 
 def _reads_as_true(value: Any) -> bool:
+    if value is None:
+        return False
     try:
         return _BOOL.validate_python(value)
     except ValidationError:
@@ -224,8 +227,8 @@ class PrivateNode(Element):
 
 Node = ActionNode | ForLoopNode | IfElseNode | AssertLocatorNode | PrivateNode
 # Where older documents may leave out `type`, and where they may not.
-AnyNodes = Annotated[list[Node], BeforeValidator(_read_nodes)]
-TypedNodes = Annotated[list[Node], BeforeValidator(_read_typed_nodes)]
+AnyNodes = Annotated[list[Node], WrapValidator(_read_nodes)]
+TypedNodes = Annotated[list[Node], WrapValidator(_read_typed_nodes)]
 
 NODE_TYPES: Mapping[str, type[Node]] = {
     "action_node": ActionNode,

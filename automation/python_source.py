@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from automation.placeholders import PLACEHOLDER, Lookup, fill_in
 
 MAX_CHARACTERS = 4_000
+# Characters of all values inside literals. A short text can name one large value many hundred times.
+MAX_VALUE_CHARACTERS = 4 * 1024 * 1024
 
 # The first character of the Unicode private-use areas; a text of MAX_CHARACTERS cannot contain all 6,400.
 _FIRST_MARK = 0xE000
@@ -103,11 +105,16 @@ def _rewrite(text: str, values: Lookup | None) -> tuple[str, dict[str, str], _Or
     marked: dict[str, str] = {}
     parts: list[str] = []
     origins = _Origins()
+    room = MAX_VALUE_CHARACTERS
 
     def mark_for(match: re.Match[str]) -> str | None:
         value = values(match) if values is not None else None
         if value is None:
             return None
+        nonlocal room
+        room -= len(value)
+        if room < 0:
+            raise SourceError(f"is longer than {MAX_VALUE_CHARACTERS:,} characters with its values in place")
         key = f"{mark}{len(marked)}{mark}"
         marked[key] = value
         return key

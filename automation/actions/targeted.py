@@ -57,17 +57,15 @@ class TargetedAction(Element):
     def raw_problems(cls, raw: RawObject) -> Iterator[InitErrorDetails]:
         if raw.get("xpath") is not None and raw.get("command") is not None:
             yield error_at((), "holds both xpath and command; keep one of them")
-        yield from super().raw_problems(raw)
 
     def problems(self) -> Iterator[InitErrorDetails]:
         if self.assert_locator_presence and self.command is None:
             yield error_at(("assert_locator_presence",), "needs a command: without one there is nothing to find")
-        yield from super().problems()
 
     def settled(self) -> dict[str, Any]:
         if self.command is not None and not self.command.strip():
-            return {**super().settled(), "command": None, "assert_locator_presence": False}
-        return super().settled()
+            return {"command": None, "assert_locator_presence": False}
+        return {}
 
 
 class DownloadingAction(TargetedAction):
@@ -79,10 +77,11 @@ class DownloadingAction(TargetedAction):
     download_timeout_seconds: float | None = None
 
     def settled(self) -> dict[str, Any]:
-        # A random name means: keep the one that the site suggests.
-        needs_name = self.expect_download and self.download_filename is None
-        name = {"download_filename": random_name()} if needs_name else {}
-        return {**super().settled(), **name}
+        settled = super().settled()
+        if self.expect_download and self.download_filename is None:
+            # A random name means: keep the one that the site suggests.
+            settled["download_filename"] = random_name()
+        return settled
 
 
 def random_name() -> str:
