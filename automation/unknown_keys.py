@@ -10,6 +10,8 @@ from automation.json_values import json_problems
 from automation.nodes import inferred_type
 from automation.problems import Problem, nearest, path_text, shortened
 
+# What the linter is told to leave out: a key for it alone, meant to be unknown to everybody else.
+IGNORE_KEY = "lint_ignore"
 _Path = tuple[int | str, ...]
 MAX_REPORTED = 200
 
@@ -37,6 +39,8 @@ def _unknown_in(value: Any, model: type[Element], path: _Path) -> Iterator[tuple
         return
     for key, item in value.items():
         field = model.model_fields.get(key)
+        if field is None and key == IGNORE_KEY:
+            continue
         if field is None:
             # `type` may be written where a node's type can be inferred, so every node has it as a field.
             yield path, key, model

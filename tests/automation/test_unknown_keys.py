@@ -70,3 +70,8 @@ def test_a_wrong_type_or_shape_ends_the_search_there_only() -> None:
 
 def test_not_more_than_people_can_read() -> None:
     assert len(paths(document(**{f"key_{number}": 1 for number in range(3 * MAX_REPORTED)}))) == MAX_REPORTED
+
+
+def test_what_the_linter_is_told_is_not_reported() -> None:
+    node = {**sleep(), "lint_ignore": ["AL702"], "lint_ignored": []}
+    assert paths(document(node, lint_ignore=["AL401"])) == ["nodes[0].lint_ignored"]
