@@ -9,6 +9,7 @@ import collections
 import json
 import random
 import sys
+import threading
 import tracemalloc
 import unicodedata  # noqa: F401 - "\N{BULLET}" imports it, which is not the string's doing
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ MAX_CALLS = 40 * MAX_OPERATIONS
 MAX_MEMORY_BYTES = 16 * 1024 * 1024
 
 _watched: set[str] | None = None
+_watching_thread = 0
 _RUNNING = (
     "exec",
     "import",
@@ -53,7 +55,10 @@ _RUNNING = (
 
 def _note(event: str, _: tuple[object, ...]) -> None:
     # "compile" is no sign: reading a text into a tree is called that as well. Whatever is run afterwards is "exec".
-    if _watched is not None and event.startswith((*_RUNNING, "pickle.", "builtins.input", "object.__", "sys._")):
+    # Other tests of this process may have left threads that do ordinary work.
+    if _watched is None or threading.get_ident() != _watching_thread:
+        return
+    if event.startswith((*_RUNNING, "pickle.", "builtins.input", "object.__", "sys._")):
         _watched.add(event)
 
 
@@ -63,8 +68,9 @@ sys.addaudithook(_note)  # for good: an audit hook cannot be taken away
 @contextmanager
 def watched() -> Iterator[set[str]]:
     """The names of all events by which something would be run or opened."""
-    global _watched
+    global _watched, _watching_thread
     events: set[str] = set()
+    _watching_thread = threading.get_ident()
     _watched = events
     try:
         yield events
