@@ -194,13 +194,14 @@ def parse_locator(
         source = parse(text, lookup(input=input, generated=generated, secure=secure))
         return _Reader(source).whole(source.tree)
     except SourceError as error:
-        raise LocatorError(error.message, _shifted(error.column, offset)) from None
+        raise LocatorError(error.message, _shifted(error.column, offset, command)) from None
     except LocatorError as error:
-        raise LocatorError(error.message, _shifted(error.column, offset)) from None
+        raise LocatorError(error.message, _shifted(error.column, offset, command)) from None
 
 
-def _shifted(column: int | None, offset: int) -> int | None:
-    return None if column is None else column + offset
+def _shifted(column: int | None, offset: int, command: str) -> int | None:
+    # Python's own errors may point behind a line end that it adds by itself.
+    return None if column is None else min(column + offset, len(command) + 1)
 
 
 @dataclass(frozen=True, slots=True)

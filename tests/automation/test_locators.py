@@ -282,3 +282,10 @@ def test_columns_are_those_of_the_command_with_its_placeholders() -> None:
     with pytest.raises(LocatorError) as caught:
         parse_locator('get_by_text("{x[0]}").click()', input={"x": ["a long value, longer than its placeholder"]})
     assert caught.value.column == 23
+
+
+@pytest.mark.parametrize("command", ["0\r0", "x\r", "(\r\n", "get_by_text(\r0"])
+def test_a_column_lies_in_the_command_whatever_its_line_ends(command: str) -> None:
+    with pytest.raises(LocatorError) as refused:
+        parse_locator(command)
+    assert refused.value.column is None or 1 <= refused.value.column <= len(command) + 1
