@@ -33,6 +33,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
+    # Stopped half-way, it still ends its clusters and deletes its database.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with ExitStack() as stack:
         temporary = tempfile.TemporaryDirectory(prefix="bench-pickup-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(temporary))

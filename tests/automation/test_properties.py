@@ -51,7 +51,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 @given(raw=JSON)
 def test_anything_is_a_document_or_has_problems(raw: Any) -> None:
     load_or_problems(raw)
-    automation.unknown_keys(raw)
+    assert all(path and message for path, message in automation.unknown_keys(raw))
 
 
 @settings(FEW, max_examples=200)
@@ -134,4 +134,5 @@ def test_every_example_can_be_bound_and_expanded(name: str) -> None:
     loaded = automation.load(example(name))
     for _, node in automation.walk(loaded):
         bound = automation.bind_node(node, index=0, variable_names=["x"])
-        automation.expand_node(bound, input=loaded.parameters.input_parameters)
+        expanded = automation.expand_node(bound, input=loaded.parameters.input_parameters)
+        assert automation.kind_of(expanded) == automation.kind_of(node)

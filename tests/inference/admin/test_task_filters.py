@@ -87,7 +87,8 @@ def test_an_error_can_be_looked_for_by_its_beginning(seeded: Seeded) -> None:
     ],
 )
 def test_a_damaged_address_still_shows_a_list(seeded: Seeded, query: str) -> None:
-    TaskFilter.read(QueryDict(query)).page()
+    page = TaskFilter.read(QueryDict(query)).page()
+    assert page is not None
 
 
 def test_paging_shows_every_task_once_in_both_directions() -> None:
