@@ -47,6 +47,11 @@ class _NotJsonError(Exception):
         self.line = line
 
 
+def as_read(name: str, document: object) -> Read:
+    """A document that was read elsewhere; its lines are not known."""
+    return Read(name, document, None, None)
+
+
 def read_document(name: str, stdin: BinaryIO) -> Read:
     """The document in the file `name`; `-` is the standard input. Never raises for what stands in it."""
     try:
@@ -58,6 +63,11 @@ def read_document(name: str, stdin: BinaryIO) -> Read:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the name is not usable"
         return Read(name, None, Problem("", f"cannot be read: {reason}"), None)
+    return read_content(name, content)
+
+
+def read_content(name: str, content: bytes) -> Read:
+    """The document that a file's bytes spell. Never raises for what stands in them."""
     try:
         text = _decoded(content)
         document = _parsed(text)

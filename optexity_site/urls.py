@@ -5,7 +5,12 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from inference.views.artifacts import ArtifactView
-from inference.views.automations import AutomationListView, AutomationValidateView, AutomationView
+from inference.views.automations import (
+    AutomationListView,
+    AutomationSchemaView,
+    AutomationValidateView,
+    AutomationView,
+)
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.tasks import (
@@ -36,6 +41,7 @@ urlpatterns = [
     path("api/v1/automations", AutomationListView.as_view()),
     path("api/v1/automations/<path:endpoint_name>/validate", AutomationValidateView.as_view()),
     path("api/v1/automations/<path:endpoint_name>", AutomationView.as_view()),
+    path("api/automation.schema.json", AutomationSchemaView.as_view()),
     path("api/v1/get_output_data", OutputDataView.as_view()),
     path("api/v1/get_downloads", DownloadsView.as_view()),
     path("health", HealthView.as_view()),

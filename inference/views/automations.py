@@ -1,17 +1,21 @@
 """Automations by name: read, published as new versions, checked, deactivated."""
 
-from typing import ClassVar
+import json
+from functools import cache
+from typing import Any, ClassVar
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from automation import Problem, unknown_keys
+from automation import Finding, Problem, json_schema
 from inference.errors import ForbiddenError, endpoint_not_found
 from inference.models import Automation, Scope
 from inference.queries import newest_versions, visible_automations
 from inference.serializers import automation_object, json_object
-from inference.services.publish import check_document, deactivate_automation, publish_automation
-from inference.views.base import ApiView, require_key
+from inference.services.publish import deactivate_automation, publish_automation
+from inference.services.review import Review, review_document
+from inference.views.base import ApiView, OpenView, require_key
 
 # A document with many nodes; submissions have a smaller limit of their own.
 DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
@@ -58,7 +62,7 @@ class AutomationView(ApiView):
         )
         is_new = version.number != before
         answer = automation_object(version.automation, version) | {"success": True, "is_new_version": is_new}
-        return Response(answer, status=201 if is_new else 200)
+        return Response(answer | _advice(review_document(document)), status=201 if is_new else 200)
 
     def delete(self, request: Request, endpoint_name: str) -> Response:
         automation = _find(request, endpoint_name)
@@ -67,29 +71,50 @@ class AutomationView(ApiView):
 
 
 class AutomationValidateView(ApiView):
-    """POST /api/v1/automations/{endpoint_name}/validate: what keeps the document from being published.
-
-    Writes nothing. `warnings` name keys that loading ignores.
-    """
+    """POST /api/v1/automations/{endpoint_name}/validate: what keeps the document from being published, and what the
+    linter says about it. Writes nothing."""
 
     scopes: ClassVar = {"POST": Scope.MANAGE}
     body_max_bytes = DOCUMENT_MAX_BYTES
 
     def post(self, request: Request, endpoint_name: str) -> Response:
-        document = json_object(request.data)
-        problems = check_document(document)
+        review = review_document(json_object(request.data))
         answer = {
             "success": True,
             "endpoint_name": endpoint_name,
-            "valid": not problems,
-            "problems": [_told(each) for each in problems],
-            "warnings": [_told(each) for each in unknown_keys(document)],
+            "valid": not review.problems,
+            "problems": [_told(each) for each in review.problems],
         }
-        return Response(answer)
+        return Response(answer | _advice(review))
+
+
+class AutomationSchemaView(OpenView):
+    """GET /api/automation.schema.json: the JSON Schema of documents, for editors, which send no key."""
+
+    def get(self, request: Request) -> HttpResponse:
+        headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return HttpResponse(_schema_text(), content_type="application/schema+json", headers=headers)
+
+
+@cache
+def _schema_text() -> str:
+    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
 def _told(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "message": problem.message}
+
+
+def _advice(review: Review) -> dict[str, Any]:
+    """`warnings`: what loading ignores or guesses. `findings`: everything that the linter says."""
+    return {
+        "warnings": [_told(each) for each in review.warnings],
+        "findings": [_found(each) for each in review.findings],
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    return finding._asdict()
 
 
 def _find(request: Request, endpoint_name: str) -> Automation:

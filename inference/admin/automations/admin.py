@@ -12,8 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_POST
 
-from inference.admin.automations.documents import Draft, draft_of, findings_from, read_draft
-from inference.admin.automations.json_lines import pretty
+from inference.admin.automations.documents import Draft, draft_of, findings_from, pretty, read_draft
 from inference.admin.automations.listing import (
     PAGE_SIZE,
     automation_rows,
@@ -226,7 +225,7 @@ class AutomationAdmin(DashboardAdmin):
         version = self._version(request, automation) or self._newest(automation)
         name = get_valid_filename(f"{automation.endpoint_name[:80]}-v{version.number}.json".lstrip("."))
         return HttpResponse(
-            pretty(version.document, version.input_names),
+            pretty(version.document),
             content_type="application/json",
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -257,7 +256,7 @@ class AutomationAdmin(DashboardAdmin):
         source = self._source(request, automation)
         usual = usual_durations([automation.pk]).get(automation.pk)
         if draft is None:
-            draft = draft_of(chosen.document, chosen.input_names) if chosen else draft_of(EMPTY_DOCUMENT)
+            draft = draft_of(chosen.document) if chosen else draft_of(EMPTY_DOCUMENT)
             is_checked = False
         else:
             is_checked = True

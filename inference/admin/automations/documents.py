@@ -7,21 +7,26 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 
-from automation import Problem, unknown_keys
-from inference.admin.automations.json_lines import line_numbers, line_of, pretty, refuse_constant
-from inference.services.publish import check_document
+from automation import Finding as LintFinding
+from automation import Problem
+from automation.positions import Positions
+from automation.reports import Read, read_content
+from inference.services.review import review
 
 LARGEST_DOCUMENT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong (`failed`) or unwise (`review`), and where."""
+    """One thing that is wrong (`failed`), unwise (`review`) or worth knowing (`skipped`), and where."""
 
     state: str
     message: str
     path: str
     line: int | None
+    # What the linter calls it, and what would be better; empty for what keeps the document from loading.
+    rule: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,50 +45,67 @@ class Draft:
     def warnings(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.state == "review"]
 
+    @property
+    def notes(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.state == "skipped"]
+
 
 def read_draft(text: str, upload: "UploadedFile[Any] | None") -> Draft:
     """A file wins over the text. Nothing is written; what is wrong stands in `findings`."""
+    text = text.replace("\r\n", "\n")
+    content = text.encode(errors="replace")
     if upload is not None:
         if (upload.size or 0) > LARGEST_DOCUMENT_BYTES:
             return Draft(text, None, (Finding("failed", "The file is larger than 8 MB.", "", None),))
-        try:
-            text = upload.read().decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return Draft(text, None, (Finding("failed", "The file is not a text in UTF-8.", "", None),))
-    text = text.replace("\r\n", "\n")
-    if not text.strip():
+        content = upload.read()
+        text = content.decode("utf-8-sig", errors="replace")
+    if not content.strip():
         return Draft(text, None, (Finding("failed", "Paste a document, or choose a file.", "", None),))
-    try:
-        document = json.loads(text, parse_constant=refuse_constant)
-    except json.JSONDecodeError as error:
-        return Draft(text, None, (Finding("failed", f"This is not JSON: {error.msg}.", "", error.lineno),))
-    except (ValueError, RecursionError) as error:
-        return Draft(text, None, (Finding("failed", f"This is not JSON: {error}.", "", None),))
-    return Draft(text, document, _findings(text, document))
+    read = read_content("document", content)
+    return Draft(text, read.document, _findings(read))
 
 
-def draft_of(document: Any, input_names: Sequence[str] = ()) -> Draft:
-    return Draft(pretty(document, input_names), document)
+def draft_of(document: Any) -> Draft:
+    """A document as its author wrote it but for blanks; it is looked at when somebody asks for that."""
+    return Draft(pretty(document), document)
+
+
+def pretty(document: object) -> str:
+    """The text of a document for people."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def findings_from(errors: dict[str, list[str]], text: str) -> list[Finding]:
     """What a service refused, with lines."""
-    lines = line_numbers(text)
+    positions = Positions(text)
     return [
-        Finding("failed", _sentence(message), path, line_of(path, lines))
+        Finding("failed", _sentence(message), path, positions.line_of(path))
         for path, messages in errors.items()
         for message in messages
     ]
 
 
-def _findings(text: str, document: Any) -> list[Finding]:
-    lines = line_numbers(text)
-    found = [_finding("failed", problem, lines) for problem in check_document(document)]
-    return found + [_finding("review", problem, lines) for problem in unknown_keys(document)]
+_STATES = {"error": "review", "warning": "review", "info": "skipped"}
 
 
-def _finding(state: str, problem: Problem, lines: dict[str, int]) -> Finding:
-    return Finding(state, _sentence(problem.message), problem.path, line_of(problem.path, lines))
+def _findings(read: Read) -> list[Finding]:
+    found = review(read)
+    return [
+        *(_of_problem(problem, read) for problem in found.problems),
+        *(_of_linter(finding, read) for finding in found.findings),
+    ]
+
+
+def _of_problem(problem: Problem, read: Read) -> Finding:
+    # Without a document the message is about the whole text, and has no subject.
+    message = _sentence(problem.message) if read.problem is None else f"The text {problem.message}"
+    return Finding("failed", message, problem.path, read.line_of(problem.path))
+
+
+def _of_linter(finding: LintFinding, read: Read) -> Finding:
+    state, message = _STATES[finding.severity], _sentence(finding.message)
+    rule = f"{finding.rule} {finding.name}"
+    return Finding(state, message, finding.path, read.line_of(finding.path), rule, finding.fix)
 
 
 def _sentence(text: str) -> str:

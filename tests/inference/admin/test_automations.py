@@ -92,11 +92,11 @@ def test_checking_tells_every_problem_with_its_line_and_writes_nothing(maya: Cli
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"url": ', "This is not JSON"),
-        ('{"url": NaN}', "NaN is not JSON"),
+        ('{"url": ', "The text is not JSON"),
+        ('{"url": NaN}', "The text holds NaN, which JSON does not have"),
         ("", "Paste a document, or choose a file."),
         ("[]", "Must be an object"),
-        ("[" * 100_000, "This is not JSON"),
+        ("[" * 100_000, "The text is nested too deeply"),
     ],
 )
 def test_a_text_that_is_no_document_is_refused_in_words(maya: Client, text: str, told: str) -> None:
@@ -110,6 +110,22 @@ def test_a_kind_that_cannot_run_here_is_refused_when_it_is_published(maya: Clien
     html = body(maya.post(ADD, {"endpoint_name": "bad", "document": json.dumps(document), "publish": "1"}))
     assert "human_in_loop_action cannot be run by this server" in html
     assert not Automation.objects.filter(endpoint_name="bad").exists()
+
+
+def test_checking_tells_what_the_linter_says_and_what_would_be_better(maya: Client) -> None:
+    node = {"type": "action_node", "interaction_action": {"click_element": {"command": "locator('a').click()"}}}
+    text = json.dumps(a_document(inputs=("unused",), nodes=[node]), indent=2)
+    html = body(maya.post(ADD, {"endpoint_name": "checked", "document": text, "check": "1"}))
+    assert "AL102 unused-parameter" in html
+    assert "Use it, or remove it." in html
+    assert "AL301 unusable-locator" in html
+    assert re.search(r"line \d+, <span[^>]*>nodes\[0\].interaction_action.click_element.command", html)
+
+
+def test_what_the_linter_says_keeps_nothing_from_being_published(maya: Client) -> None:
+    document = a_document(inputs=("unused",))
+    maya.post(ADD, {"endpoint_name": "unwise", "document": json.dumps(document), "publish": "1"})
+    assert Automation.objects.filter(endpoint_name="unwise").exists()
 
 
 def test_a_bad_name_is_told_at_its_field(maya: Client) -> None:

@@ -1,7 +1,11 @@
 """Automations over HTTP."""
 
-import pytest
+import json
 
+import pytest
+from django.test import Client
+
+from automation import json_schema
 from inference.models import AuditEvent, Automation, AutomationVersion
 from tests.factories import a_document, make_automation, make_key, make_user
 from tests.inference.conftest import ApiClient, assert_error
@@ -82,6 +86,37 @@ def test_validate_writes_nothing(api: ApiClient, automation: Automation) -> None
     assert bad.json()["valid"] is False
     assert {each["path"] for each in bad.json()["problems"]} >= {"url", "nodes"}
     assert automation.versions.count() == 1
+
+
+def test_validate_says_what_the_linter_says(api: ApiClient) -> None:
+    answer = api.post("/api/v1/automations/claims/validate", json=a_document(inputs=["unused"])).json()
+
+    assert answer["valid"] is True
+    (finding,) = [each for each in answer["findings"] if each["rule"] == "AL102"]
+    assert finding == {
+        "rule": "AL102",
+        "name": "unused-parameter",
+        "severity": "warning",
+        "path": "parameters.input_parameters.unused",
+        "message": "“unused” is used nowhere, but every task has to send it",
+        "fix": "Use it, or remove it.",
+        "portable": None,
+    }
+
+
+def test_publishing_says_it_too(api: ApiClient) -> None:
+    answer = api.request("PUT", "/api/v1/automations/new", json=a_document(inputs=["unused"], nodez=[]))
+
+    assert answer.status_code == 201
+    assert [each["path"] for each in answer.json()["warnings"]] == ["nodez"]
+    assert "AL102" in [each["rule"] for each in answer.json()["findings"]]
+
+
+def test_the_schema_for_editors_needs_no_key() -> None:
+    answer = Client().get("/api/automation.schema.json")
+
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/schema+json")
+    assert json.loads(answer.content) == json_schema()
 
 
 @pytest.mark.parametrize("document", [[], "text"])
