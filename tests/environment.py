@@ -13,6 +13,8 @@ import pytest
 _folder = Path(tempfile.mkdtemp(prefix="optexity-tests-"))
 os.environ["DATA_DIR"] = str(_folder)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "optexity_site.settings")
+# The sites of the tests are on this machine; those about refusals set their own.
+os.environ["ALLOWED_PRIVATE_HOSTS"] = os.environ["BROWSER_ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1,localhost"
 
 from optexity_site import embedded_db  # noqa: E402 - after the folder is chosen
 
