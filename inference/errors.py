@@ -72,6 +72,12 @@ class TaskActiveError(InferenceError):
     status = 409
 
 
+class NothingAskedError(InferenceError):
+    """The task waits for no answer of a person, or has got another one."""
+
+    status = 409
+
+
 class TooLargeError(InferenceError):
     """The body is larger than this route takes."""
 
@@ -82,6 +88,15 @@ class IdempotencyMismatchError(InferenceError):
     """The idempotency key was used before, with another body."""
 
     status = 422
+
+
+class QueueFullError(InferenceError):
+    """As many tasks wait as an operator allows; the same request is taken once some of them have started."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int = 10) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class ControlPlaneError(InferenceError):

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
 from inference.errors import NotFoundError
-from inference.models import ENDED, ApiKey, Automation, AutomationVersion, Task
+from inference.models import ENDED, ApiKey, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
+from inference.queue_state import WORKER_SEEN_SECONDS
 from inference.visibility import may_use
 
-# A worker reports itself every few seconds; one that has not for so long is gone.
-WORKER_SEEN_SECONDS = 60
 # A worker ends an attempt at its limit by itself; so much later something is stuck.
 OVERRUN_GRACE_SECONDS = 60
 
@@ -45,9 +45,18 @@ def queue_health() -> Health:
                 (SELECT id FROM inference_task
                  WHERE status = 'running' AND started_at < statement_timestamp()
                      - make_interval(mins => max_timeout_in_minutes, secs => %(grace)s)
+                     -- What its worker waited for people is not counted, up to a limit.
+                     - LEAST(make_interval(mins => %(uncounted)s), (
+                         SELECT COALESCE(sum(COALESCE(closed_at, statement_timestamp()) - asked_at), interval '0')
+                         FROM inference_personrequest r
+                         WHERE r.task_id = inference_task.id AND r.asked_at >= inference_task.started_at))
                  ORDER BY started_at LIMIT 1)
             """,
-            {"seen": WORKER_SEEN_SECONDS, "grace": OVERRUN_GRACE_SECONDS},
+            {
+                "seen": WORKER_SEEN_SECONDS,
+                "grace": OVERRUN_GRACE_SECONDS,
+                "uncounted": settings.MAX_TAKEOVER_MINUTES,
+            },
         )
         queued, running, workers, oldest_wait, overrun_id = cursor.fetchone()
     oldest_wait_seconds = None if oldest_wait is None else float(oldest_wait)
@@ -94,6 +103,19 @@ def find_task(task_id: UUID, api_key: ApiKey | None) -> Task:
 def task_has_ended(task_id: UUID) -> bool:
     """Whether there is nothing more to wait for; a task that was deleted meanwhile has ended, too."""
     return not Task.objects.filter(id=task_id).exclude(status__in=ENDED).exists()
+
+
+def open_request(task: Task) -> PersonRequest | None:
+    """What the task asks a person now; None when it asks nobody."""
+    if task.status != TaskStatus.RUNNING:
+        return None
+    return PersonRequest.objects.filter(task=task, closed_at=None).select_related("picture").first()
+
+
+def asking_step(request: PersonRequest) -> Step | None:
+    """The step that waits."""
+    steps = Step.objects.filter(task_id=request.task_id, attempt=request.attempt)
+    return steps.filter(position=request.step_position).first()
 
 
 def visible_automations(api_key: ApiKey | None) -> QuerySet[Automation]:

@@ -19,8 +19,11 @@ from rest_framework import serializers
 
 from automation.parameters import SecureParameter
 from inference.errors import ValidationFailedError, shorten
-from inference.models import Artifact, Attempt, Automation, AutomationVersion, Step, Task, TaskStatus
+from inference.models import Artifact, Attempt, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
+from inference.queries import asking_step, open_request
+from inference.queue_state import waiting_for
 from inference.services.artifact_links import sign_artifact
+from inference.services.people import MAX_NOTE_CHARACTERS
 
 MAX_REPORTED = 20
 MAX_URL_CHARACTERS = 2048
@@ -212,6 +215,18 @@ def make_cursor(task: Task) -> str:
     return base64.urlsafe_b64encode(f"{task.created_at.isoformat()}|{task.id}".encode()).decode()
 
 
+class IdField(serializers.Field[UUID, Any, UUID, Any]):
+    """The id of something, as this server writes ids."""
+
+    default_error_messages = {"null": "must be an id, not null."}
+
+    def to_internal_value(self, data: Any) -> UUID:
+        try:
+            return UUID(data)
+        except (AttributeError, TypeError, ValueError):
+            raise serializers.ValidationError("must be an id.") from None
+
+
 class TaskListSerializer(serializers.Serializer[Any]):
     """The query of GET /api/v1/tasks; `validated_data` are the fields of `TaskFilter`, `limit` and `cursor`."""
 
@@ -232,6 +247,21 @@ class TaskListSerializer(serializers.Serializer[Any]):
         max_value=200,
         error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), "must be a whole number from 1 to 200."),
     )
+
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    """The body of POST /api/v1/tasks/{id}/answer; `validated_data` are keywords of `answer_request`."""
+
+    answer = serializers.ChoiceField(
+        choices=[answer.value for answer in PersonRequest.ANSWERS],
+        error_messages={
+            "required": "is required.",
+            "null": "must be one of continue, give_up.",
+            "invalid_choice": "must be one of continue, give_up.",
+        },
+    )
+    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="")
+    request_id = IdField(required=False)
 
 
 def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = False) -> dict[str, Any]:
@@ -282,10 +312,43 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "token_usage": task.token_usage,
         "callback": None,
         "previous_task_id": None if task.previous_task_id is None else str(task.previous_task_id),
+        "waiting_for": _waiting_for(task),
+        "waiting_for_person": _waiting_for_person(task, link=link),
     }
     if include_automation:
         answer["automation"] = task.version.document
     return answer
+
+
+def _waiting_for(task: Task) -> dict[str, Any] | None:
+    waiting = waiting_for(task)
+    if waiting is None:
+        return None
+    return {
+        "reason": waiting.reason,
+        "message": waiting.message,
+        "position": waiting.position,
+        "until": _instant(waiting.until),
+        "since": _instant(waiting.since),
+        "paused_by": None if waiting.pause is None else waiting.pause.paused_by,
+        "task_ids": [str(each) for each in waiting.holders],
+    }
+
+
+def _waiting_for_person(task: Task, *, link: "LinkMaker") -> dict[str, Any] | None:
+    request = open_request(task)
+    if request is None:
+        return None
+    step = asking_step(request)
+    return {
+        "request_id": str(request.id),
+        "question": request.question,
+        "asked_at": _instant(request.asked_at),
+        "until": _instant(request.deadline),
+        # As in /steps: counted from 0.
+        "step": None if step is None or step.index is None else step.index - 1,
+        "screenshot": None if request.picture is None else link.url(request.picture),
+    }
 
 
 def task_summary(task: Task) -> dict[str, Any]:

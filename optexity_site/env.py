@@ -49,9 +49,24 @@ def _shown(default: object) -> str:
     return str(default)
 
 
-def env_str(name: str, *, default: str, help: str, shown: str | None = None) -> str:
-    """A text; `shown` replaces the default in the documentation where it depends on the machine."""
-    value: str = _read(name, "a text", default, help, lambda: _reader.str(name, default), shown)
+def env_str(
+    name: str,
+    *,
+    default: str,
+    help: str,
+    shown: str | None = None,
+    check: Callable[[str], object] | None = None,
+) -> str:
+    """A text; `shown` replaces the default in the documentation where it depends on the machine. `check` raises
+    ValueError for a wrong one, without repeating it where it may hold a password."""
+
+    def read() -> str:
+        text: str = _reader.str(name, default)
+        if check is not None and text:
+            check(text)
+        return text
+
+    value: str = _read(name, "a text", default, help, read, shown)
     return value
 
 
@@ -69,12 +84,16 @@ def env_int(name: str, *, default: int, minimum: int, help: str, maximum: int | 
     return value
 
 
-def env_list(name: str, *, default: list[str], help: str) -> list[str]:
-    """A comma-separated list; blanks around the items are dropped."""
+def env_list(name: str, *, default: list[str], help: str, check: Callable[[str], object] | None = None) -> list[str]:
+    """A comma-separated list; blanks around the items are dropped. `check` raises ValueError for a wrong item."""
     kind = "a comma-separated list"
 
     def read() -> list[str]:
-        return [item.strip() for item in _reader.list(name, default) if item.strip()]
+        items = [item.strip() for item in _reader.list(name, default) if item.strip()]
+        if check is not None:
+            for item in items:
+                check(item)
+        return items
 
     value: list[str] = _read(name, kind, default, help, read, None)
     return value

@@ -10,7 +10,16 @@ import django_stubs_ext
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from executor.upstream_proxy import read_upstream
+from inference.egress.policy import read_allowed_host, read_port
 from optexity_site import embedded_db
+from optexity_site.browser_settings import (
+    read_channel,
+    read_check_page,
+    read_locale,
+    read_time_zone,
+    read_viewport,
+)
 from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
 from optexity_site.unfold_settings import unfold_settings
 from optexity_site.version import read_version
@@ -136,6 +145,11 @@ INSTALLED_APPS = [
     "inference",
     "executor",  # before django_q: its `qcluster` command replaces the stock one
     "django_q",
+    *env_list(
+        "EXTRA_APPS",
+        default=[],
+        help="Django apps of your own, as Python modules that can be imported; docs/private-nodes.md says what for.",
+    ),
 ]
 
 MIDDLEWARE = [
@@ -252,6 +266,19 @@ ACCEPT_SCALAR_PARAMETERS = env_bool(
 IDEMPOTENCY_DAYS = env_int(
     "IDEMPOTENCY_DAYS", default=90, minimum=1, help="Days for which an idempotency key keeps its answer."
 )
+QUEUE_LIMIT_PER_KEY = env_int(
+    "QUEUE_LIMIT_PER_KEY",
+    default=0,
+    minimum=0,
+    help="Tasks of one API key that may wait; more are refused with 429. Callers without a key count as one. 0: no "
+    "limit. A key's own limit, set in the dashboard, wins.",
+)
+QUEUE_LIMIT_PER_AUTOMATION = env_int(
+    "QUEUE_LIMIT_PER_AUTOMATION",
+    default=0,
+    minimum=0,
+    help="Tasks of one automation that may wait; more are refused with 429. 0: no limit. An automation's own wins.",
+)
 MAX_WAITERS = env_int(
     "MAX_WAITERS",
     default=32,
@@ -298,15 +325,44 @@ if WORKER_LEASE_SECONDS < 3 * WORKER_HEARTBEAT_SECONDS:
         f"WORKER_LEASE_SECONDS={WORKER_LEASE_SECONDS} must be at least three times "
         f"WORKER_HEARTBEAT_SECONDS={WORKER_HEARTBEAT_SECONDS}: raise the first or lower the second."
     )
+# A context with a page of a large portal takes some 200 MiB; without that, Chromium's pages crash one after the other.
+WORKER_MIN_FREE_MEMORY_MB = env_int(
+    "WORKER_MIN_FREE_MEMORY_MB",
+    default=256,
+    minimum=0,
+    help="Free memory (MiB, of the host or of the container's limit) below which a worker takes no task. 0: not looked "
+    "at.",
+)
+# Pictures and a trace take some 10 MiB, a browser's profile some 50; the rest is for downloads.
+WORKER_MIN_FREE_DISK_MB = env_int(
+    "WORKER_MIN_FREE_DISK_MB",
+    default=256,
+    minimum=0,
+    help="Free disk (MiB, for the artifacts and for temporary files) below which a worker takes no task. 0: not looked "
+    "at.",
+)
 SHUTDOWN_GRACE_SECONDS = env_int(
     "SHUTDOWN_GRACE_SECONDS",
     default=8,
     minimum=0,
     help="Seconds that running tasks get to finish when the server is stopped.",
 )
+HUMAN_IN_LOOP = env_bool(
+    "HUMAN_IN_LOOP",
+    default=True,
+    help="People answer tasks that ask for one (`human_in_loop_action`), in the dashboard or by the API. Off: such a "
+    "task fails at once instead of waiting.",
+)
+MAX_TAKEOVER_MINUTES = env_int(
+    "MAX_TAKEOVER_MINUTES",
+    default=30,
+    minimum=0,
+    maximum=240,
+    help="Minutes of waiting for a person that are not counted against a task's time limit, in one attempt.",
+)
 # The longest that a task may be allowed to run (max_timeout_in_minutes), the backstop of django-q2 above it.
 MAX_TIMEOUT_MINUTES = 240
-_DJANGO_Q_BACKSTOP_SECONDS = MAX_TIMEOUT_MINUTES * 60 + 60
+_DJANGO_Q_BACKSTOP_SECONDS = (MAX_TIMEOUT_MINUTES + MAX_TAKEOVER_MINUTES) * 60 + 60
 
 # The background cluster: schedules, deliveries, housekeeping. `browser` runs tasks: its broker only wakes
 # workers, which claim from the task table themselves.
@@ -354,6 +410,60 @@ BROWSER_MAX_MEMORY_MB = env_int(
     minimum=256,
     help="Memory (PSS of all its processes, MiB) above which a worker starts a fresh browser between two tasks.",
 )
+# Channel -> program or DevTools address.
+BROWSER_CHANNELS = dict(
+    read_channel(each)
+    for each in env_list(
+        "BROWSER_CHANNELS",
+        default=[],
+        help="Browsers for a document's `browser_channel`, as `name=target`: the path of a Chromium-based program, or "
+        "the address of a running one's DevTools (`ws://…`, `http://…`). Not set: chromium and chrome are the "
+        "installed browser, cloakbrowser, browser-use and rdp fail at once. What a browser behind an address connects "
+        "to is not checked by this server.",
+        check=read_channel,
+    )
+)
+BROWSER_VIEWPORT = read_viewport(
+    env_str(
+        "BROWSER_VIEWPORT",
+        default="1280x800",
+        help="Size of pages and of their pictures, in pixels.",
+        check=read_viewport,
+    )
+)
+BROWSER_LOCALE = env_str(
+    "BROWSER_LOCALE",
+    default="",
+    shown="the browser's own, en-US",
+    help="Language that pages are asked for and written in, such as `de-DE`.",
+    check=read_locale,
+)
+BROWSER_TIMEZONE = env_str(
+    "BROWSER_TIMEZONE",
+    default="",
+    shown="the machine's own",
+    help="Time zone that pages see, such as `Europe/Berlin`.",
+    check=read_time_zone,
+)
+HIDE_COOKIE_BANNERS = env_bool(
+    "HIDE_COOKIE_BANNERS",
+    default=False,
+    help="Hide well-known consent banners on pages of documents with `allow_cookies: false`, which is the default. "
+    "Nothing is accepted or declined.",
+)
+BROWSER_PROXY = env_str(
+    "BROWSER_PROXY",
+    default="",
+    help="Proxy of tasks with `use_proxy`: `http://user:password@host:port` or `socks5://…`. Not set: such tasks are "
+    "refused.",
+    check=read_upstream,
+)
+PROXY_CHECK_URL = env_str(
+    "PROXY_CHECK_URL",
+    default="",
+    help="Page that is opened first by tasks with `use_proxy`; what it says becomes the output item `ip_info`.",
+    check=read_check_page,
+)
 HONOUR_EXPLICIT_SLEEPS = env_bool(
     "HONOUR_EXPLICIT_SLEEPS",
     default=True,
@@ -363,6 +473,12 @@ STRICT_NAVIGATION = env_bool(
     "STRICT_NAVIGATION",
     default=False,
     help="Fail a navigation also on a time-out and on HTTP 4xx and 5xx, instead of a warning.",
+)
+ALLOW_SCRIPTS = env_bool(
+    "ALLOW_SCRIPTS",
+    default=False,
+    help="Run the Python scripts of automations that an administrator has marked as trusted, confined as "
+    "docs/scripts.md says.",
 )
 UPLOAD_ROOTS = [
     Path(each).resolve()
@@ -380,6 +496,33 @@ ARTIFACT_MAX_MB = env_int(
     minimum=1,
     help="Largest file (MiB) that a task may keep, e.g. a download.",
 )
+
+# --- What may be connected to (docs/egress.md) ---------------------------------------------------------------
+
+ALLOWED_PRIVATE_HOSTS = env_list(
+    "ALLOWED_PRIVATE_HOSTS",
+    default=[],
+    help="Private and loopback hosts that the server itself may fetch from (API calls, files by URL, callbacks): "
+    "names, addresses or networks, each with or without `:port`.",
+    check=read_allowed_host,
+)
+BROWSER_ALLOWED_PRIVATE_HOSTS = env_list(
+    "BROWSER_ALLOWED_PRIVATE_HOSTS",
+    default=[],
+    help="Private and loopback hosts that pages in the browser may be opened from, written in the same way.",
+    check=read_allowed_host,
+)
+# `serve` gives its clusters the port that it listens on.
+OWN_PORTS = [
+    read_port(each)
+    for each in env_list(
+        "OWN_PORTS",
+        default=["9000"],
+        help="Ports of this server on this machine, which no task may reach, besides the one of `serve` and the "
+        "database's. Set it where clusters run without `serve`.",
+        check=read_port,
+    )
+]
 
 # --- Logs ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from inference.views.inference import InferenceView
 from inference.views.tasks import (
     DownloadsView,
     OutputDataView,
+    TaskAnswerView,
     TaskArtifactsView,
     TaskCancelView,
     TaskListView,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/artifacts", TaskArtifactsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/cancel", TaskCancelView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/answer", TaskAnswerView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/retry", TaskRetryView.as_view()),
     path("api/v1/artifacts/<uuid:artifact_id>", ArtifactView.as_view()),
     path("api/v1/automations", AutomationListView.as_view()),

@@ -1,12 +1,16 @@
 """What granian serves: Django in threads, with a pool of database connections."""
 
+import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "optexity_site.settings")
+# Set by `serve`, before it starts the web server.
+_IS_SERVED = os.environ.get("OPTEXITY_WEB_PROCESS") == "1"
 # Read by the settings: threads share a pool of connections. Set here, so that it holds however this is served.
 os.environ["OPTEXITY_WEB_PROCESS"] = "1"
 
@@ -62,4 +66,18 @@ def make_application() -> Application:
         sys.exit(2)
 
 
+def end_with_parent() -> None:
+    """See that this web process ends when the one that started it is killed. Nobody else would end it: it would go on
+    answering beside its successor, and outlive `serve`."""
+    from executor.handover import die_with_parent
+
+    parent = multiprocessing.parent_process()
+    # While this process starts, it has its parent's handler of SIGTERM, which only takes a note.
+    die_with_parent(signal.SIGKILL)
+    if parent is not None and parent.pid != os.getppid():
+        os._exit(1)  # it was killed before the kernel was told
+
+
+if _IS_SERVED:
+    end_with_parent()
 application = make_application()

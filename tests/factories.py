@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -25,6 +25,7 @@ from inference.models import (
     Attempt,
     Automation,
     AutomationVersion,
+    PersonRequest,
     Scope,
     Step,
     StepStatus,
@@ -166,6 +167,25 @@ def make_task(
     return task
 
 
+def make_tasks(count: int, *, automation: Automation, **fields: Any) -> list[Task]:
+    """Many queued tasks of one instant, each with a dedup key of its own; in their order in the queue."""
+    version = automation.versions.all()[0]
+    tasks = []
+    for _ in range(count):
+        dedup_key = str(uuid.uuid4())
+        tasks.append(
+            Task(
+                automation=automation,
+                version=version,
+                endpoint_name=automation.endpoint_name,
+                dedup_key=dedup_key,
+                dedup_hash=hashlib.sha256(dedup_key.encode()).hexdigest(),
+                **fields,
+            )
+        )
+    return sorted(Task.objects.bulk_create(tasks), key=lambda task: task.id)
+
+
 def make_attempt(task: Task, *, number: int | None = None, worker: str = "test-host:1:1", **fields: Any) -> Attempt:
     """One more try at `task`, with its present token."""
     return Attempt.objects.create(
@@ -192,6 +212,22 @@ def make_step(task: Task, *, label: str = "Click “Save”", status: str = Step
         **fields,
     }
     return Step.objects.create(task=task, attempt=attempt, position=position, label=label, status=status, **values)
+
+
+def make_person_request(
+    task: Task, *, question: str = "Approve the sign-in", seconds: float = 300, **fields: Any
+) -> PersonRequest:
+    """A question of a running task's newest attempt, asked by its newest step."""
+    newest = Step.objects.filter(task=task).order_by("attempt", "position").last()
+    values = {
+        "attempt": max(1, task.attempts.count()),
+        "step_position": 0 if newest is None else newest.position,
+        "deadline": StatementTimestamp() + timedelta(seconds=seconds),
+        **fields,
+    }
+    request = PersonRequest.objects.create(task=task, question=question, **values)
+    request.refresh_from_db()
+    return request
 
 
 def make_artifact(

@@ -3,6 +3,8 @@
 from inference.models.api_key import ApiKey, Scope
 from inference.models.audit_event import AuditEvent
 from inference.models.automation import Automation, AutomationVersion
+from inference.models.person_request import PersonRequest
+from inference.models.queue import ANONYMOUS, DASHBOARD, QueueLine, QueuePause, QueueShare, sharer_of_key
 from inference.models.statuses import ACTIVE, ENDED, LEASED, StepStatus, TaskStatus
 from inference.models.step import Artifact, Step
 from inference.models.task import Attempt, CommitPoint, ConcurrencySlot, IdempotencyKey, Task, TaskEvent
@@ -10,6 +12,8 @@ from inference.models.worker_host import WorkerHost
 
 __all__ = [
     "ACTIVE",
+    "ANONYMOUS",
+    "DASHBOARD",
     "ENDED",
     "LEASED",
     "ApiKey",
@@ -21,6 +25,10 @@ __all__ = [
     "CommitPoint",
     "ConcurrencySlot",
     "IdempotencyKey",
+    "PersonRequest",
+    "QueueLine",
+    "QueuePause",
+    "QueueShare",
     "Scope",
     "Step",
     "StepStatus",
@@ -28,4 +36,5 @@ __all__ = [
     "TaskEvent",
     "TaskStatus",
     "WorkerHost",
+    "sharer_of_key",
 ]

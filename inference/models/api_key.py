@@ -35,6 +35,17 @@ class ApiKey(models.Model):
         related_name="api_keys",
         help_text="Which it may use and see; none chosen: all.",
     )
+    # An operator's, not the client's: how the workers are shared, and how much may wait.
+    weight = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        help_text="Tasks that it gets started for each one of a key with weight 1, while both have some waiting.",
+    )
+    queue_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Tasks that may wait; more are refused with 429. Empty: QUEUE_LIMIT_PER_KEY.",
+    )
     created_at = models.DateTimeField(db_default=StatementTimestamp(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -46,6 +57,10 @@ class ApiKey(models.Model):
             models.CheckConstraint(condition=~Q(scopes=[]), name="api_key_has_a_scope"),
             models.CheckConstraint(
                 condition=Q(scopes__contained_by=list(Scope.values)), name="api_key_scopes_are_known"
+            ),
+            models.CheckConstraint(condition=Q(weight__gte=1, weight__lte=100), name="api_key_weight_within_bounds"),
+            models.CheckConstraint(
+                condition=Q(queue_limit__isnull=True) | Q(queue_limit__gte=1), name="api_key_queue_limit_at_least_one"
             ),
             # A host that runs tasks must not be able to make them.
             models.CheckConstraint(

@@ -25,6 +25,24 @@ class Automation(models.Model):
     per_login_parallelism = models.PositiveIntegerField(
         null=True, blank=True, help_text="Tasks of one login at the same time; wins over the request's own."
     )
+    queue_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Tasks of it that may wait; more are refused with 429. Empty: QUEUE_LIMIT_PER_AUTOMATION.",
+    )
+    # Written by inference/services/trust.py alone: an administrator decides, and a publication may take it back.
+    is_trusted = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its Python scripts may run, where the server allows scripts. Given by an administrator only.",
+    )
+    trusted_scripts = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text="SHA-256 (hex) of each script that was in the document when it was trusted; no other one runs.",
+    )
     created_at = models.DateTimeField(db_default=StatementTimestamp(), editable=False)
 
     class Meta:
@@ -42,6 +60,10 @@ class Automation(models.Model):
             models.CheckConstraint(
                 condition=Q(per_login_parallelism__isnull=True) | Q(per_login_parallelism__gte=1),
                 name="automation_per_login_parallelism_at_least_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(queue_limit__isnull=True) | Q(queue_limit__gte=1),
+                name="automation_queue_limit_at_least_one",
             ),
         )
 

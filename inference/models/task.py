@@ -46,6 +46,18 @@ class Task(models.Model):
     use_proxy = models.BooleanField(default=False)
     max_retries = models.PositiveIntegerField(default=0, help_text="Attempts after the first.")
 
+    # Its place in the queue; a trigger writes what it is not given (migration 0007)
+    sharer = models.CharField(
+        max_length=40,
+        default="",
+        editable=False,
+        help_text="With whom it shares the workers: key:<id>, anonymous, dashboard.",
+    )
+    line_id = models.BigIntegerField(null=True, blank=True, editable=False, help_text="Of the QueueLine it waits in.")
+    is_delayed = models.BooleanField(
+        default=False, editable=False, help_text="In no line before available_at; the claim then lines it up."
+    )
+
     # Where it stands
     status = models.CharField(max_length=16, choices=TaskStatus.choices, default=TaskStatus.QUEUED)
     error = models.TextField(null=True, blank=True)
@@ -124,9 +136,38 @@ class Task(models.Model):
             ),
         )
         indexes = (
-            # The claim: the best eligible row, read in exactly this order.
+            # The claim: the first task of a line, read in exactly this order.
             models.Index(
-                "priority", "created_at", "id", condition=Q(status=TaskStatus.QUEUED), name="task_claim_order"
+                "line_id",
+                "priority",
+                "created_at",
+                "id",
+                condition=Q(status=TaskStatus.QUEUED, is_delayed=False),
+                name="task_order_in_line",
+            ),
+            # The claim: those whose pause is over.
+            models.Index(
+                fields=("available_at",),
+                condition=Q(status=TaskStatus.QUEUED, is_delayed=True),
+                name="task_delayed_until",
+            ),
+            # How many are before a task, and how many a key or an automation has waiting (queue limits).
+            models.Index(
+                "sharer",
+                "priority",
+                "created_at",
+                "id",
+                condition=Q(status=TaskStatus.QUEUED),
+                name="task_order_of_sharer",
+            ),
+            models.Index(
+                fields=("automation", "priority"),
+                condition=Q(status=TaskStatus.QUEUED),
+                name="task_queued_of_automation",
+            ),
+            # The claim: what runs of an automation that has a limit.
+            models.Index(
+                fields=("automation", "allocated_at"), condition=Q(status__in=LEASED), name="task_leased_of_automation"
             ),
             # The rescuer: leases that have run out.
             models.Index(fields=("lease_expires_at",), condition=Q(status__in=LEASED), name="task_lease_expiry"),

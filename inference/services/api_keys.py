@@ -1,4 +1,4 @@
-"""Keys of the API: made, found again, revoked.
+"""Keys of the API: made, found again, limited, revoked.
 
 A key is `opx_<8 characters, the public id>_<43 characters, 256 random bits>`. The database keeps the public id and
 a SHA-256 of the whole: with 256 random bits behind it, a digest needs neither salt nor stretching.
@@ -26,6 +26,8 @@ KEY_FORMAT = re.compile(r"opx_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 _PUBLIC_ID_ALPHABET = string.ascii_letters + string.digits
 # What an unknown key is compared with, so that it takes the same way as a known one.
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
+LARGEST_WEIGHT = 100
+LARGEST_QUEUE_LIMIT = 1_000_000
 # A busy key would otherwise write its row with every request.
 LAST_USED_PRECISION = timedelta(minutes=1)
 
@@ -92,6 +94,29 @@ def revoke_api_key(*, key: ApiKey, actor: Actor) -> bool:
             record_audit(actor=actor, act="key.revoke", target=str(key), data={"public_id": key.public_id})
     key.refresh_from_db(fields=("revoked_at",))
     return bool(revoked)
+
+
+def limit_api_key(*, key: ApiKey, weight: int, queue_limit: int | None, actor: Actor) -> None:
+    """Set how large a share of the workers `key` gets, and how many of its tasks may wait (None: the setting).
+
+    Raises ValidationFailedError for a weight outside 1 to LARGEST_WEIGHT, or a limit below 1.
+    """
+    errors: dict[str, list[str]] = {}
+    if not 1 <= weight <= LARGEST_WEIGHT:
+        errors["weight"] = [f"weight must be a whole number from 1 to {LARGEST_WEIGHT}."]
+    if queue_limit is not None and not 1 <= queue_limit <= LARGEST_QUEUE_LIMIT:
+        errors["queue_limit"] = [f"queue_limit must be a whole number from 1 to {LARGEST_QUEUE_LIMIT}."]
+    if errors:
+        raise ValidationFailedError(next(iter(errors.values()))[0], errors=errors)
+    with transaction.atomic():
+        ApiKey.objects.filter(pk=key.pk).update(weight=weight, queue_limit=queue_limit)
+        record_audit(
+            actor=actor,
+            act="key.limits",
+            target=str(key),
+            data={"public_id": key.public_id, "weight": weight, "queue_limit": queue_limit},
+        )
+    key.refresh_from_db(fields=("weight", "queue_limit"))
 
 
 def find_key(text: str) -> ApiKey | None:

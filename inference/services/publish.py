@@ -7,36 +7,16 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
-from automation import ActionNode, DocumentError, Problem, find_unsupported, load, walk
+from automation import ALL_KINDS, DocumentError, Problem, find_unsupported, load, walk
 from automation import Automation as Document
 from inference.errors import ValidationFailedError, shorten
 from inference.models import Automation, AutomationVersion
 from inference.services.audit import Actor, record_audit
+from inference.services.trust import carry_trust_over
 
-# What this server can run; tests/test_architecture.py keeps it equal to the executor's table of handlers. A document
-# with another kind is refused here rather than failing at its first run.
-SUPPORTED_KINDS = frozenset(
-    {
-        "assert_locator_node",
-        "check",
-        "click_element",
-        "extraction.locator",
-        "extraction.screenshot",
-        "extraction.state",
-        "fail_state_action",
-        "go_back",
-        "go_to_url",
-        "hover",
-        "if_else_node",
-        "input_text",
-        "key_press",
-        "scroll",
-        "select_option",
-        "sleep_action",
-        "uncheck",
-        "upload_file",
-    }
-)
+# What this server can run; tests/test_architecture.py keeps it equal to what the executor runs. Secure parameters are
+# missing: a document with them is refused here rather than failing at its first run.
+SUPPORTED_KINDS = frozenset(kind for kind in ALL_KINDS if not kind.startswith("secure_parameters."))
 MAX_NAME_CHARACTERS = 255
 
 
@@ -56,7 +36,8 @@ def publish_automation(
     """Make `document` the newest version of `endpoint_name`, which is created if there is none.
 
     The same document as the newest version changes nothing and returns that one. `actor` is who did it, when it is
-    not the author (a key, the command line). Raises ValidationFailedError with one entry per path.
+    not the author (a key, the command line). Scripts that nobody trusts yet take the automation's trust back, unless
+    an administrator publishes them. Raises ValidationFailedError with one entry per path.
     """
     _check_name(endpoint_name)
     loaded, problems = _examine(document)
@@ -84,6 +65,7 @@ def publish_automation(
             target=endpoint_name,
             data={"version": version.number},
         )
+        carry_trust_over(automation=automation, document=loaded, actor=actor or author or "server")
     return version
 
 
@@ -108,22 +90,7 @@ def _examine(document: object) -> tuple[Document | None, list[Problem]]:
         for name, sources in loaded.parameters.secure_parameters.items()
         if not sources
     ]
-    return loaded, problems + find_unsupported(loaded, SUPPORTED_KINDS) + _uploads_from_urls(loaded)
-
-
-def _uploads_from_urls(document: Document) -> list[Problem]:
-    """`upload_file` takes files of this server only: nothing is fetched from an address that a document names."""
-    return [
-        Problem(
-            f"{path}.interaction_action.upload_file.file_url",
-            "uploads by address cannot be used on this server; give file_path",
-        )
-        for path, node in walk(document)
-        if isinstance(node, ActionNode)
-        and node.interaction_action is not None
-        and node.interaction_action.upload_file is not None
-        and node.interaction_action.upload_file.file_url
-    ]
+    return loaded, problems + find_unsupported(loaded, SUPPORTED_KINDS)
 
 
 def _refusal(problems: Sequence[Problem]) -> ValidationFailedError:

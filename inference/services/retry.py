@@ -7,7 +7,14 @@ from django.contrib.auth.models import AbstractBaseUser
 
 from inference.errors import TaskActiveError, endpoint_not_found
 from inference.models import ApiKey, Task
-from inference.services.submit import Submission, cause_of, check_parameter_names, new_task, store_task
+from inference.services.submit import (
+    Submission,
+    cause_of,
+    check_parameter_names,
+    new_task,
+    sharer_of,
+    store_task,
+)
 
 
 def retry_task(
@@ -20,8 +27,8 @@ def retry_task(
     """Queue a new task with the inputs of `task`, linked to it, for the newest version of its automation.
 
     Its idempotency key is not copied. An active task with the same unique parameters is answered as the duplicate
-    that it is. Raises TaskActiveError (it has not ended), NotFoundError (its automation is inactive) and
-    ValidationFailedError (the newest version declares other parameters).
+    that it is. Raises TaskActiveError (it has not ended), NotFoundError (its automation is inactive),
+    ValidationFailedError (the newest version declares other parameters) and QueueFullError.
     """
     if not task.has_ended:
         raise TaskActiveError(f"Task {task.id} has not ended yet: cancel it first, or wait for its end.")
@@ -30,6 +37,7 @@ def retry_task(
     if not automation.is_active or version is None:
         raise endpoint_not_found(task.endpoint_name)
     check_parameter_names(version, task.input_parameters, task.secure_parameters)
+    key = api_key or task.api_key
     again = new_task(
         version,
         input_parameters=task.input_parameters,
@@ -42,7 +50,9 @@ def retry_task(
         max_parallelism=task.max_parallelism,
         per_login_parallelism=task.per_login_parallelism,
         use_proxy=task.use_proxy,
-        api_key=api_key or task.api_key,
+        api_key=key,
+        # Whoever runs it again, it goes on using the share of the key that it was sent with.
+        sharer=sharer_of(api_key=key, user=user),
         previous_task=task,
     )
-    return store_task(again, cause=cause or cause_of(api_key=api_key, user=user))
+    return store_task(again, queue_limit=automation.queue_limit, cause=cause or cause_of(api_key=api_key, user=user))

@@ -18,11 +18,21 @@ from django.db import connection, transaction
 
 from inference.errors import (
     IdempotencyMismatchError,
+    QueueFullError,
     ValidationFailedError,
     endpoint_not_found,
     shorten,
 )
-from inference.models import ACTIVE, ApiKey, AutomationVersion, IdempotencyKey, Task
+from inference.models import (
+    ACTIVE,
+    ANONYMOUS,
+    DASHBOARD,
+    ApiKey,
+    AutomationVersion,
+    IdempotencyKey,
+    Task,
+    sharer_of_key,
+)
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
 from inference.visibility import MAY_USE_SQL, may_use
@@ -33,7 +43,7 @@ REPEATED = "This idempotency key was sent before with the same body; this answer
 
 # By hand: with each submission, the ORM would spend more time on building it than PostgreSQL on the whole request.
 NEWEST_VERSION = f"""
-    SELECT v.id, v.automation_id, v.number, v.input_names, v.secure_names, v.max_retries
+    SELECT v.id, v.automation_id, v.number, v.input_names, v.secure_names, v.max_retries, a.queue_limit
     FROM inference_automation a JOIN inference_automationversion v ON v.automation_id = a.id
     WHERE a.endpoint_name = %(name)s AND a.is_active AND {MAY_USE_SQL}
     ORDER BY v.number DESC
@@ -84,7 +94,7 @@ def submit_task(
 
     `body_sha256` identifies the request for its `idempotency_key` (hex). Shapes and bounds are the caller's
     (`serializers.py`); names and combinations are checked here. Raises ValidationFailedError, NotFoundError (no
-    such automation, or not this key's), IdempotencyMismatchError.
+    such automation, or not this key's), IdempotencyMismatchError, QueueFullError.
     """
     unique_names = list(unique_parameter_names or ())
     check_unique_names(unique_names, input_parameters)
@@ -110,15 +120,28 @@ def submit_task(
         is_dedicated=is_dedicated,
         max_parallelism=max_parallelism,
         per_login_parallelism=per_login_parallelism,
+        use_proxy=use_proxy,
         api_key=api_key,
+        sharer=sharer_of(api_key=api_key, user=user),
         previous_task=previous_task,
     )
-    return _store(task, idempotency, cause_of(api_key=api_key, user=user))
+    limits = _limits(task, vars(version)["queue_limit"])
+    return _store(task, idempotency, cause_of(api_key=api_key, user=user), limits)
 
 
-def store_task(task: Task, *, cause: Mapping[str, Any]) -> Submission:
-    """Queue a task made by `new_task`, or answer with the active one that has its dedup key."""
-    return _store(task, None, cause)
+def store_task(task: Task, *, queue_limit: int | None, cause: Mapping[str, Any]) -> Submission:
+    """Queue a task made by `new_task`, or answer with the active one that has its dedup key.
+
+    `queue_limit` is its automation's. Raises QueueFullError.
+    """
+    return _store(task, None, cause, _limits(task, queue_limit))
+
+
+def sharer_of(*, api_key: ApiKey | None, user: AbstractBaseUser | None = None) -> str:
+    """With whom a task shares the workers: each key is a sharer, and so are all people, and all who are unknown."""
+    if api_key is not None:
+        return sharer_of_key(api_key.pk)
+    return ANONYMOUS if user is None else DASHBOARD
 
 
 def new_task(
@@ -206,8 +229,8 @@ def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
 
 
 def _check_proxy(*, use_proxy: bool) -> None:
-    if use_proxy:
-        message = "use_proxy cannot be true: no proxy is configured on this server; leave it out"
+    if use_proxy and not settings.BROWSER_PROXY:
+        message = "use_proxy cannot be true: no proxy is configured on this server; set BROWSER_PROXY or leave it out"
         raise ValidationFailedError(message, errors={"use_proxy": [message]})
 
 
@@ -257,7 +280,23 @@ def _known_submission(idempotency: _Idempotency) -> Submission | None:
     return Submission(task_id=task_id, duplicate=True, message=REPEATED)
 
 
-def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any]) -> Submission:
+@dataclass(frozen=True)
+class _QueueLimits:
+    """How many tasks of the same key, and of the same automation, may wait; None: any number."""
+
+    key: int | None
+    automation: int | None
+
+
+def _limits(task: Task, of_automation: int | None) -> _QueueLimits:
+    """An operator's number wins over the setting. People in the dashboard are bound by the automation's only."""
+    of_key = None if task.api_key is None else task.api_key.queue_limit
+    if of_key is None and task.sharer != DASHBOARD:
+        of_key = settings.QUEUE_LIMIT_PER_KEY or None
+    return _QueueLimits(of_key, of_automation or settings.QUEUE_LIMIT_PER_AUTOMATION or None)
+
+
+def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any], limits: _QueueLimits) -> Submission:
     """One transaction: the idempotency key, the task, its first event; a trigger wakes a worker at commit."""
     while True:
         with transaction.atomic():
@@ -266,7 +305,7 @@ def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any
                 if known is not None:
                     return known
                 continue  # it ran out, or its submission was undone, between the two statements
-            winner_id = _insert_or_meet(task, cause)
+            winner_id = _insert_or_meet(task, cause, limits)
             if winner_id == task.id:
                 return Submission(task_id=task.id, duplicate=False)
             if idempotency is not None:
@@ -297,20 +336,48 @@ def _take_idempotency_key(idempotency: _Idempotency, task_id: uuid.UUID) -> bool
         return cursor.fetchone() is not None
 
 
-def _insert_or_meet(task: Task, cause: Mapping[str, Any]) -> uuid.UUID:
-    """Store `task`; its id, or that of the active task with its dedup key."""
-    while not _insert_unless_active(task, cause):
-        winner_id = (
-            Task.objects.filter(
-                automation_id=task.automation_id, dedup_hash=task.dedup_hash, status__in=ACTIVE, is_dedicated=False
-            )
-            .values_list("id", flat=True)
-            .first()
+def _refusal(task: Task, limits: _QueueLimits) -> QueueFullError | None:
+    """Why there is no room for one more waiting task; None when there is, and then until the transaction ends."""
+    if limits.key is None and limits.automation is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inference_full_queue(%s, %s, %s, %s)",
+            [task.sharer, limits.key, task.automation_id, limits.automation],
         )
+        (full,) = cursor.fetchone()
+    if full is None:
+        return None
+    if full == "automation":
+        whose, limit = f"'{shorten(task.endpoint_name)}'", limits.automation
+    else:
+        whose, limit = ("this API key" if task.api_key_id else "callers without a key"), limits.key
+    return QueueFullError(f"Too many tasks of {whose} wait (the limit is {limit}): send it again in a while.")
+
+
+def _insert_or_meet(task: Task, cause: Mapping[str, Any], limits: _QueueLimits) -> uuid.UUID:
+    """Store `task`; its id, or that of the active task with its dedup key. Raises QueueFullError."""
+    refusal = _refusal(task, limits)
+    if refusal is not None:
+        # A duplicate adds no task, so it is answered at any length of the queue.
+        winner_id = _active_twin(task)
+        if winner_id is None:
+            raise refusal
+        return winner_id
+    while not _insert_unless_active(task, cause):
+        winner_id = _active_twin(task)
         if winner_id is not None:
             return winner_id
         # The winner has ended between the conflict and this look: there is room now.
     return task.id
+
+
+def _active_twin(task: Task) -> uuid.UUID | None:
+    """The active task that a submission of `task` would be merged with."""
+    if task.is_dedicated:
+        return None
+    same = Task.objects.filter(automation_id=task.automation_id, dedup_hash=task.dedup_hash, is_dedicated=False)
+    return same.filter(status__in=ACTIVE).values_list("id", flat=True).first()
 
 
 def _insert_unless_active(task: Task, cause: Mapping[str, Any]) -> bool:

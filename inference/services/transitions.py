@@ -125,6 +125,18 @@ def finish_attempt(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | N
         return _finish(task, end)
 
 
+def is_last_attempt(task_id: UUID, token: int, *, may_retry: bool) -> bool:
+    """Whether the task would end if its running attempt failed now; `may_retry` as in AttemptEnd.
+
+    What happens between the answer and the end (a request to cancel) can still make it the last one.
+    """
+    task = Task.objects.filter(id=task_id, lease_token=token).first()
+    if task is None:
+        return True
+    has_committed = CommitPoint.objects.filter(task=task).exists()
+    return not _is_tried_again(task, may_retry=may_retry, has_committed=has_committed)
+
+
 def rescue_expired(*, limit: int = 100) -> int:
     """Take every lease that has run out from its worker; the number of tasks taken.
 
@@ -168,11 +180,10 @@ def _rescue(task: Task) -> None:
 def _finish(task: Task, end: AttemptEnd) -> TaskStatus:
     _close_attempt(task, cause=end.cause, error=end.error)
     committed = list(CommitPoint.objects.filter(task=task).values_list("finished_at", flat=True))
-    if end.status == TaskStatus.FAILED and end.may_retry and not committed and not task.cancel_requested_at:
-        retry_left = task.retry_count < task.max_retries
-        if retry_left:
-            pause = RETRY_PAUSE_SECONDS * 2**task.retry_count if end.counts else 0
-            return _queue_again(task, cause=end.cause, pause_seconds=pause, counts=end.counts)
+    has_failed = end.status == TaskStatus.FAILED
+    if has_failed and _is_tried_again(task, may_retry=end.may_retry, has_committed=bool(committed)):
+        pause = RETRY_PAUSE_SECONDS * 2**task.retry_count if end.counts else 0
+        return _queue_again(task, cause=end.cause, pause_seconds=pause, counts=end.counts)
     return _end(
         task,
         end.status,
@@ -183,6 +194,12 @@ def _finish(task: Task, end: AttemptEnd) -> TaskStatus:
         for_loop_status=end.for_loop_status,
         final_screenshot=_artifact(task, end.final_screenshot_id),
     )
+
+
+def _is_tried_again(task: Task, *, may_retry: bool, has_committed: bool) -> bool:
+    """The rule of retries. A commit point rules them out for good, and so does a request to cancel."""
+    retry_left = task.retry_count < task.max_retries
+    return may_retry and retry_left and not has_committed and task.cancel_requested_at is None
 
 
 def _artifact(task: Task, artifact_id: UUID | None) -> Artifact | None:

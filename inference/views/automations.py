@@ -17,6 +17,9 @@ from inference.services.publish import deactivate_automation, publish_automation
 from inference.services.review import Review, review_document
 from inference.views.base import ApiView, OpenView, require_key
 
+TRUST_IS_GONE = Problem(
+    "", "the scripts changed, so the automation is not trusted anymore: they run when an administrator trusts it again"
+)
 # A document with many nodes; submissions have a smaller limit of their own.
 DOCUMENT_MAX_BYTES = 16 * 1024 * 1024
 
@@ -62,7 +65,10 @@ class AutomationView(ApiView):
         )
         is_new = version.number != before
         answer = automation_object(version.automation, version) | {"success": True, "is_new_version": is_new}
-        return Response(answer | _advice(review_document(document)), status=201 if is_new else 200)
+        answer |= _advice(review_document(document))
+        if known is not None and known.is_trusted and not version.automation.is_trusted:
+            answer["warnings"] = [*answer["warnings"], _told(TRUST_IS_GONE)]
+        return Response(answer, status=201 if is_new else 200)
 
     def delete(self, request: Request, endpoint_name: str) -> Response:
         automation = _find(request, endpoint_name)

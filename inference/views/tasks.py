@@ -11,14 +11,17 @@ from inference.errors import TaskEndedError
 from inference.models import Artifact, Scope, Task
 from inference.queries import TaskFilter, find_task, list_tasks, task_has_ended
 from inference.serializers import (
+    AnswerSerializer,
     TaskListSerializer,
     artifact_object,
+    json_object,
     make_cursor,
     step_object,
     task_object,
     task_summary,
 )
 from inference.services.cancel import cancel_tasks
+from inference.services.people import answer_request
 from inference.services.retry import retry_task
 from inference.services.submit import cause_of
 from inference.services.waiting import waiters
@@ -96,6 +99,31 @@ class TaskCancelView(ApiView):
             raise TaskEndedError(f"Task {task.id} has already ended ({task.status}): nothing is left to cancel.")
         message = "Task is cancelled" if task.has_ended else "Task is being stopped by its worker"
         return Response({"success": True, "message": message, "task_id": str(task.id), "status": task.status})
+
+
+class TaskAnswerView(ApiView):
+    """POST /api/v1/tasks/{id}/answer: a person tells a waiting task to go on or to give up."""
+
+    scopes: ClassVar = {"POST": Scope.MANAGE}
+
+    def post(self, request: Request, task_id: UUID) -> Response:
+        key = api_key_of(request)
+        find_task(task_id, key)
+        body = AnswerSerializer(data=json_object(request.data))
+        body.is_valid(raise_exception=True)
+        answered = answer_request(task_id=task_id, cause=cause_of(api_key=key), **body.validated_data)
+        task = find_task(task_id, key)
+        message = "The task is told" if answered else "The same was answered before"
+        return Response(
+            {
+                "success": True,
+                "message": message,
+                "task_id": str(task.id),
+                "status": task.status,
+                "answer": body.validated_data["answer"],
+                "duplicate": not answered,
+            }
+        )
 
 
 class TaskRetryView(ApiView):

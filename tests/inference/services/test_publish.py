@@ -93,19 +93,22 @@ def test_names_that_nobody_can_type_are_refused(name: str) -> None:
 
 @pytest.mark.django_db
 def test_every_problem_is_told_by_its_path_and_nothing_is_written() -> None:
-    agentic = {"type": "action_node", "interaction_action": {"agentic_task": {"task": "x", "max_steps": 1}}}
-    private = {"type": "private_node", "handler": "h"}
-    nodes: list[dict[str, Any]] = [SLEEP, agentic, {"type": "if_else_node", "condition": "True", "if_nodes": [private]}]
+    document = a_document(nodes=[SLEEP])
+    document["parameters"]["secure_parameters"] = {
+        "pin": [{"totp": {"totp_secret": "JBSWY3DPEHPK3PXP"}}],
+        "word": [{"totp": {"totp_secret": "JBSWY3DPEHPK3PXP"}}],
+    }
 
     with pytest.raises(ValidationFailedError) as refusal:
-        publish_automation(document=a_document(nodes=nodes), endpoint_name="a")
+        publish_automation(document=document, endpoint_name="a")
 
     assert refusal.value.errors == {
-        "nodes[1]": ["agentic_task cannot be run by this server"],
-        "nodes[2].if_nodes[0]": ["private_node cannot be run by this server"],
+        "parameters.secure_parameters.pin[0]": ["secure_parameters.totp cannot be run by this server"],
+        "parameters.secure_parameters.word[0]": ["secure_parameters.totp cannot be run by this server"],
     }
     assert refusal.value.message == (
-        "The automation is not usable: nodes[1] agentic_task cannot be run by this server (and 1 more)"
+        "The automation is not usable: parameters.secure_parameters.pin[0] "
+        "secure_parameters.totp cannot be run by this server (and 1 more)"
     )
     assert Automation.objects.count() == AuditEvent.objects.count() == 0
 
@@ -144,14 +147,3 @@ def test_a_document_is_kept_in_its_order_and_with_its_numbers() -> None:
 
     kept = AutomationVersion.objects.get().document
     assert json.dumps(kept) == json.dumps(document)
-
-
-@pytest.mark.parametrize("field", ["file_url", "file_path"])
-def test_an_upload_by_address_is_refused_by_its_path(field: str) -> None:
-    upload = {"command": "locator('input')", field: "https://example.org/card.png"}
-    node = {"type": "action_node", "interaction_action": {"upload_file": upload}}
-
-    problems = check_document(a_document(nodes=[node]))
-
-    expected = ["nodes[0].interaction_action.upload_file.file_url"] if field == "file_url" else []
-    assert [each.path for each in problems] == expected

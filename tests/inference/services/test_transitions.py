@@ -19,7 +19,7 @@ def running_task(**fields: object) -> Task:
 
 
 def failed(**fields: object) -> AttemptEnd:
-    return AttemptEnd(status=TaskStatus.FAILED, cause=CAUSE, error="it broke", may_retry=True, **fields)  # type: ignore[arg-type]
+    return AttemptEnd(status=TaskStatus.FAILED, cause=CAUSE, error="it broke", **{"may_retry": True, **fields})  # type: ignore[arg-type]
 
 
 def expire(task: Task) -> None:
@@ -179,3 +179,32 @@ def test_a_cancelled_task_is_not_retried_when_its_worker_is_lost() -> None:
     transitions.rescue_expired()
     task.refresh_from_db()
     assert task.status == TaskStatus.CANCELLED
+
+
+@pytest.mark.parametrize("may_retry", [True, False])
+@pytest.mark.parametrize("retry_count", [0, 1])
+def test_an_attempt_is_the_last_one_exactly_when_its_failure_would_end_the_task(
+    may_retry: bool, retry_count: int
+) -> None:
+    task = running_task(max_retries=1, retry_count=retry_count)
+
+    is_last = transitions.is_last_attempt(task.id, task.lease_token, may_retry=may_retry)
+    status = transitions.finish_attempt(task.id, task.lease_token, failed(may_retry=may_retry))
+
+    assert is_last is (not may_retry or retry_count == 1)
+    assert status == (TaskStatus.FAILED if is_last else TaskStatus.QUEUED)
+
+
+def test_after_a_commit_point_the_attempt_is_the_last_one() -> None:
+    task = running_task(max_retries=1)
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[0]")
+
+    assert transitions.is_last_attempt(task.id, task.lease_token, may_retry=True)
+
+
+def test_once_it_is_to_be_cancelled_or_somebody_elses_the_attempt_is_the_last_one() -> None:
+    task = running_task(max_retries=1)
+    assert transitions.is_last_attempt(task.id, task.lease_token + 1, may_retry=True)
+
+    cancel_tasks(Task.objects.filter(id=task.id), cause={"kind": "user", "id": "maya"})
+    assert transitions.is_last_attempt(task.id, task.lease_token, may_retry=True)

@@ -7,6 +7,7 @@ from django.test import Client
 
 from automation import json_schema
 from inference.models import AuditEvent, Automation, AutomationVersion
+from inference.services.trust import trust_automation
 from tests.factories import a_document, make_automation, make_key, make_user
 from tests.inference.conftest import ApiClient, assert_error
 
@@ -32,13 +33,15 @@ def test_put_publishes_versions_and_repeats_none(api: ApiClient) -> None:
 
 
 def test_put_refuses_what_cannot_run_and_names_each_path(api: ApiClient) -> None:
-    document = a_document(nodes=[{"type": "action_node", "python_script_action": {"execution_code": "x"}}])
+    document = a_document()
+    document["parameters"]["secure_parameters"] = {"pin": [{"totp": {"totp_secret": "JBSWY3DPEHPK3PXP"}}]}
+    path = "parameters.secure_parameters.pin[0]"
 
     errors = assert_error(
-        api.request("PUT", "/api/v1/automations/new", json=document), 400, "The automation is not usable: nodes[0]"
+        api.request("PUT", "/api/v1/automations/new", json=document), 400, f"The automation is not usable: {path}"
     )
 
-    assert errors == {"nodes[0]": ["python_script_action cannot be run by this server"]}
+    assert errors == {path: ["secure_parameters.totp cannot be run by this server"]}
     assert not Automation.objects.filter(endpoint_name="new").exists()
 
 
@@ -122,3 +125,22 @@ def test_the_schema_for_editors_needs_no_key() -> None:
 @pytest.mark.parametrize("document", [[], "text"])
 def test_document_is_an_object(api: ApiClient, document: object) -> None:
     assert_error(api.request("PUT", "/api/v1/automations/new", json=document), 400, "The body must be a JSON object")
+
+
+def test_put_says_when_new_scripts_took_the_trust_away(api: ApiClient) -> None:
+    owner = make_user(is_superuser=True)
+    _, text = make_key(owner=owner)
+    client = api.with_key(text)
+
+    def published(script: str) -> list[str]:
+        document = a_document(nodes=[{"type": "action_node", "python_script_action": {"execution_code": script}}])
+        answer = client.request("PUT", "/api/v1/automations/scripted", json=document).json()
+        return [each["message"] for each in answer["warnings"] if "trusted" in each["message"]]
+
+    assert published("a") == []
+    automation = Automation.objects.get(endpoint_name="scripted")
+    trust_automation(automation=automation, is_trusted=True, actor=owner)
+    assert published("b") == [
+        "the scripts changed, so the automation is not trusted anymore: they run when an administrator trusts it again"
+    ]
+    assert published("c") == []

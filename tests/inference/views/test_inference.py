@@ -130,6 +130,15 @@ def test_wrong_body_is_refused_by_field(api: ApiClient, fields: dict[str, Any], 
     assert Task.objects.count() == 0
 
 
+def test_a_proxy_may_be_wanted_when_one_is_set(api: ApiClient, settings: Any) -> None:
+    settings.BROWSER_PROXY = "http://proxy.example:3128"
+
+    answer = api.submit(a_body(use_proxy=True))
+
+    assert answer.status_code == 202
+    assert Task.objects.get().use_proxy
+
+
 def test_all_wrong_fields_are_told_at_once(api: ApiClient) -> None:
     errors = assert_error(api.submit(a_body(priority="x", is_dedicated=1, endpoint_name=...)), 400)
 

@@ -59,6 +59,8 @@ TASK_FIELDS = {
     "token_usage",
     "callback",
     "previous_task_id",
+    "waiting_for",
+    "waiting_for_person",
 }
 
 
