@@ -45,6 +45,8 @@ class Automation(Element):
     take_final_screenshot: bool = True
     automation_description: str | None = None
     automation_endpoint: str | None = None
+    # An extension of ours: other loaders ignore it, and the run is the same without it.
+    trace: Literal["auto", "always", "never"] = "auto"
 
     @classmethod
     def raw_problems(cls, raw: RawObject) -> Iterator[InitErrorDetails]:

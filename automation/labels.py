@@ -49,7 +49,8 @@ def label_of(node: Node) -> str:
 
 
 def locator_text_of(node: Node) -> str | None:
-    """The locator command that a node uses, as written; an xpath as the command that it stands for."""
+    """What a node finds its element by, as written: a locator command, an xpath as the command that it stands for,
+    `keyword “Save”`, `point 120, 40`."""
     match node:
         case AssertLocatorNode() | ForLoopNode():
             return node.locator
@@ -68,9 +69,22 @@ def locator_text_of(node: Node) -> str | None:
 def _command_of(action: Element) -> str | None:
     if not isinstance(action, TargetedAction) or isinstance(action, KeyPressAction):
         return None
-    if action.command is None and action.xpath is not None:
+    if action.command is not None and not (action.skip_command and _is_named(action)):
+        return action.command
+    if action.xpath is not None and not action.skip_command:
         return f"locator({'xpath=' + action.xpath!r})"
-    return action.command
+    return _by_other_means(action)
+
+
+def _is_named(action: TargetedAction) -> bool:
+    """Whether the element could be found without a command."""
+    return bool(action.keyword and action.keyword.strip()) or action.coordinates is not None
+
+
+def _by_other_means(action: TargetedAction) -> str | None:
+    if action.keyword and action.keyword.strip():
+        return f"keyword “{shortened(action.keyword, 60)}”"
+    return None if action.coordinates is None else "point {}, {}".format(*action.coordinates)
 
 
 _PLAIN_LABELS = {
@@ -174,10 +188,14 @@ def _misc_label(action: MiscAction) -> str:
 
 
 def _target(action: TargetedAction) -> str:
-    if action.command is not None:
+    if action.command is not None and not (action.skip_command and _is_named(action)):
         return _described(action.command)
-    if action.xpath is not None:
+    if action.xpath is not None and not action.skip_command:
         return shortened(action.xpath, 60)
+    if action.keyword and action.keyword.strip():
+        return f"“{shortened(action.keyword, 60)}”"
+    if action.coordinates is not None:
+        return _by_other_means(action) or ""
     return f"“{shortened(action.prompt_instructions, 60)}”" if action.prompt_instructions.strip() else "an element"
 
 

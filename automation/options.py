@@ -8,18 +8,19 @@ Option = tuple[str, str]
 _PLACEHOLDER_OPTION = "Select One"
 
 
-def choose_options(options: Sequence[Option], wanted: Sequence[str]) -> list[str]:
+def choose_options(options: Sequence[Option], wanted: Sequence[str], *, takes_what_is_left: bool = True) -> list[str]:
     """The values of the options (value, label) that `wanted` means, each once; [] for no options.
 
-    In order: the only option there is; regular expressions and equality; the nearest value; the nearest label.
+    In order: the only option there is (with `takes_what_is_left`; a list that is still loading has one, too);
+    regular expressions and equality; the nearest value; the nearest label.
     When nothing fits, `wanted` itself comes back, for the browser to refuse. No language model is asked.
     """
     if not options:
         return []
-    if len(options) == 1:
+    if len(options) == 1 and takes_what_is_left:
         return [options[0][0]]
     values = [value for value, _ in options]
-    if len(options) == 2 and _PLACEHOLDER_OPTION in values:
+    if len(options) == 2 and takes_what_is_left and _PLACEHOLDER_OPTION in values:
         return [next((value for value in values if value != _PLACEHOLDER_OPTION), _PLACEHOLDER_OPTION)]
     chosen = (
         _matching(options, wanted)

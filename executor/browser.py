@@ -10,6 +10,7 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import playwright
 import psutil
@@ -18,20 +19,22 @@ from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
 from playwright.async_api import Error as PlaywrightError
 
 from automation import Automation
-from executor import leftovers
+from executor import browser_proxy, leftovers
+from executor.browser_options import BrowserTarget, ContextOptions, proxy_of_task, target_of_channel
+from executor.browser_proxy import FilteringProxy, Report
+from executor.clipboard import empty_clipboard
+from executor.consent_banners import hide_consent_banners
 from executor.downloads import let_through
 from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError, first_line
-from executor.pictures import HEIGHT, WIDTH
 
 logger = logging.getLogger(__name__)
 
 # Names of Chromium and Chrome on PATH, the freer one first.
 _ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _BUNDLED = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
-# What this server can drive; the other channels are services of third parties.
-_CHANNELS = ("chromium", "chrome")
 _CLOSE_SECONDS = 1.0
 _LAUNCH_SECONDS = 60.0
+_CONNECT_SECONDS = 15.0
 # Nothing leaves the machine that no task asked for, and no page is slowed down for lying behind another.
 _ARGUMENTS: tuple[str, ...] = (
     "--disable-background-networking",
@@ -44,10 +47,24 @@ _ARGUMENTS: tuple[str, ...] = (
     "--no-first-run",
     "--no-pings",
     "--password-store=basic",
+    # What no switch turns off asks a host that does not exist (RFC 6761): Chromium's updates, Google's sign-in.
+    "--component-updater=url-source=https://updates.invalid/",
+    "--gaia-url=https://sign-in.invalid/",
+)
+# Nothing goes round the filtering proxy: not loopback, not a name looked up ahead of time, no UDP.
+_ONLY_THROUGH_PROXY: tuple[str, ...] = (
+    "--proxy-bypass-list=<-loopback>",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--dns-prefetch-disable",
+    "--disable-quic",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
 # Chromium's own windows show these, each in a process of its own, for every context: a third of the CPU time of a
 # short task. The last --disable-features wins, so Playwright's own list is repeated; a test compares them.
 _DISABLED_FEATURES = (
+    # It would tell a server of the browser's maker about every form.
+    "AutofillServerCommunication",
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -67,8 +84,6 @@ _DISABLED_FEATURES = (
     "msForceBrowserSignIn",
     "msEdgeUpdateLaunchServicesPreferredVersion",
 )
-# The part of a user agent that a document's `os_emulation` replaces.
-_PLATFORMS = {"windows": "Windows NT 10.0; Win64; x64", "linux": "X11; Linux x86_64"}
 
 
 class DocumentListener(Protocol):
@@ -136,10 +151,16 @@ class BrowserPool:
         self._starting = asyncio.Lock()
         self._answers: set[asyncio.Task[None]] = set()
         self._document_listener: DocumentListener | None = None
-        # A context with an empty page, made while nothing else is to be done: it takes a quarter of a second.
+        # A context with an empty page, made while nothing else is to be done: it takes a quarter of a second. It is
+        # of the kind that the last task had, since the next one is likely to want the same.
         self._spare: asyncio.Task[BrowserContext] | None = None
+        self._spare_options: ContextOptions | None = None
+        self._last_options: ContextOptions | None = None
+        # The browser that runs, or is to be started next.
+        self._target: BrowserTarget | None = None
         self._is_suspect = False
         self._warned_about_sandbox = False
+        self._proxy = FilteringProxy()
         self.version = ""
         self.tasks_run = 0
         self._tasks_of_browser = 0
@@ -155,6 +176,7 @@ class BrowserPool:
             before = set(psutil.Process().children())
             self._playwright = await _start_playwright(self._folder.path)
             self._driver = next(iter(set(psutil.Process().children()) - before), None)
+        await self._proxy.start()
         if self._browser is None:
             await self._launch()
 
@@ -170,49 +192,67 @@ class BrowserPool:
         return self._browser is not None and self._browser.is_connected() and not self._is_suspect
 
     async def new_context(
-        self, automation: Automation, *, on_document: DocumentListener | None = None
+        self,
+        automation: Automation,
+        *,
+        on_document: DocumentListener | None = None,
+        report: Report | None = None,
+        use_proxy: bool = False,
     ) -> BrowserContext:
         """A context of its own for one task, with an empty page, in a browser that is fresh enough.
 
-        Give it back with `close_context`. `on_document` is asked about every document's response until then.
+        Give it back with `close_context`. Until then `on_document` is asked about every document's response, and
+        `report` is told what the browser's proxy refuses. Raises AutomationError at once when the document's channel
+        or the task's proxy is not set up here.
         """
-        if automation.browser_channel not in _CHANNELS:
+        target = target_of_channel(automation.browser_channel)
+        upstream = proxy_of_task(use_proxy=use_proxy)
+        if upstream is not None and target.address:
             raise AutomationError(
-                f"browser_channel “{automation.browser_channel}” needs a service that this server does not have; "
-                "use chromium or chrome"
+                f"use_proxy cannot be used with browser_channel “{automation.browser_channel}”: it is a browser behind "
+                "an address, whose way out is its own"
             )
-        await self.start()
-        if not self.is_healthy() or self._is_worn_out():
+        is_other_browser, self._target = target != (self._target or target_of_default()), target
+        if not is_other_browser:
+            await self.start()
+        if is_other_browser or not self.is_healthy() or self._is_worn_out():
             await self.restart()
+        options = self._last_options = ContextOptions.of(automation)
         self.tasks_run += 1
         self._tasks_of_browser += 1
         self._document_listener = on_document
+        self._proxy.begin_task(report=report, upstream=upstream)
         try:
-            if automation.os_emulation is None and (spare := await self._take_spare()) is not None:
+            if (spare := await self._take_spare(options)) is not None:
                 return spare
-            return await self._make_context(_user_agent(automation.os_emulation, self.version))
+            return await self._make_context(options)
         except PlaywrightError as error:
             self._is_suspect = True
             raise BrowserCrashedError(f"the browser gave no new context ({first_line(error)})") from error
 
-    async def _make_context(self, user_agent: str | None = None) -> BrowserContext:
+    async def _make_context(self, options: ContextOptions) -> BrowserContext:
         if self._browser is None:
             raise BrowserCrashedError("the browser could not be started")
-        context = await self._browser.new_context(
-            viewport={"width": WIDTH, "height": HEIGHT}, accept_downloads=True, user_agent=user_agent
-        )
-        await context.new_page()
+        context = await self._browser.new_context(**options.arguments(version=self.version))
+        if options.hides_banners:
+            await hide_consent_banners(context)
+        await empty_clipboard(await context.new_page())
         return context
 
     def _prepare_spare(self) -> None:
         if self._spare is None and self.is_healthy():
-            self._spare = asyncio.create_task(self._make_context(), name="spare context")
+            options = self._spare_options = self._last_options or ContextOptions.of(None)
+            self._spare = asyncio.create_task(self._make_context(options), name="spare context")
 
-    async def _take_spare(self) -> BrowserContext | None:
+    async def _take_spare(self, options: ContextOptions) -> BrowserContext | None:
+        """The spare context, if it is of this kind; one of another kind is closed."""
         spare, self._spare = self._spare, None
         if spare is None:
             return None
         try:
+            if self._spare_options != options:
+                await (await spare).close()
+                return None
             return await spare
         except (PlaywrightError, BrowserCrashedError):
             return None  # made again, and then a failure is told
@@ -230,6 +270,7 @@ class BrowserPool:
             await asyncio.wait_for(context.close(), _CLOSE_SECONDS)
         except (PlaywrightError, TimeoutError):
             self._is_suspect = True
+        self._proxy.end_task()
         self._prepare_spare()
 
     async def restart(self) -> None:
@@ -252,6 +293,7 @@ class BrowserPool:
     async def _close_all(self) -> None:
         await self._close_browser()
         await self._stop_playwright()
+        await self._proxy.close()
         if self._folder is not None:
             self._folder.remove()
             self._folder = None
@@ -261,13 +303,12 @@ class BrowserPool:
     async def _launch(self) -> None:
         if self._playwright is None:
             raise BrowserCrashedError("Playwright is not started")
-        executable = find_browser()
-        try:
-            browser = await self._playwright.chromium.launch(
-                executable_path=executable, args=self._arguments(), timeout=_LAUNCH_SECONDS * 1000
-            )
-        except PlaywrightError as error:
-            raise BrowserCrashedError(f"{executable} did not start: {first_line(error)}") from error
+        target = self._target = self._target or target_of_default()
+        if target.address:
+            browser = await _connect(self._playwright, target.address)
+        else:
+            browser = await self._launch_program(self._playwright, target.program or find_browser())
+            browser_proxy.is_used_by(browser, self._proxy)
         self._session = await browser.new_browser_cdp_session()
         self._session.on("Fetch.requestPaused", self._on_document)
         # Documents only (pages and frames), at the moment when their headers are known.
@@ -276,7 +317,22 @@ class BrowserPool:
         self._browser, self._is_suspect, self._tasks_of_browser = browser, False, 0
         self.version = browser.version
         self._prepare_spare()
-        logger.info("browser started", extra={"executable": str(executable), "version": self.version})
+        logger.info("browser started", extra={"version": self.version})
+
+    async def _launch_program(self, playwright: Playwright, program: Path) -> Browser:
+        try:
+            return await playwright.chromium.launch(
+                executable_path=program, timeout=_LAUNCH_SECONDS * 1000, **self._way_out()
+            )
+        except PlaywrightError as error:
+            raise BrowserCrashedError(f"{program} did not start: {first_line(error)}") from error
+
+    def _way_out(self) -> dict[str, Any]:
+        """Launch options: the arguments, and the proxy that is the browser's only way to any address."""
+        return {
+            "args": [*self._arguments(), *_ONLY_THROUGH_PROXY],
+            "proxy": {"server": self._proxy.address, "bypass": "<-loopback>"},
+        }
 
     def _arguments(self) -> list[str]:
         arguments = [*_ARGUMENTS, f"--disable-features={','.join(_DISABLED_FEATURES)}"]
@@ -364,12 +420,15 @@ async def _start_playwright(folder: Path) -> Playwright:
                 os.environ[name] = value
 
 
-def _user_agent(os_emulation: str | None, version: str) -> str | None:
-    """A Chrome on that system; None: the browser's own."""
-    if os_emulation is None:
-        return None
-    major = version.partition(".")[0]
-    return (
-        f"Mozilla/5.0 ({_PLATFORMS[os_emulation]}) AppleWebKit/537.36 (KHTML, like Gecko) "
-        f"Chrome/{major}.0.0.0 Safari/537.36"
-    )
+async def _connect(playwright: Playwright, address: str) -> Browser:
+    """A running browser by its DevTools. Its address may hold a token, so it is not told."""
+    try:
+        return await playwright.chromium.connect_over_cdp(address, timeout=_CONNECT_SECONDS * 1000)
+    except PlaywrightError as error:
+        host = urlsplit(address).hostname
+        raise BrowserCrashedError(f"the browser at {host} (BROWSER_CHANNELS) is not reached") from error
+
+
+def target_of_default() -> BrowserTarget:
+    """The browser of documents that ask for no other."""
+    return target_of_channel("chromium")

@@ -17,7 +17,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 
-from executor import presence
+from executor import presence, resources
 from executor.drain import drain
 from executor.handover import STOP, Parent, PipeEvent
 from executor.lease_owner import this_host, this_worker
@@ -29,7 +29,9 @@ RUN_FUNCTION = "executor.worker.run"
 LOOK_EVERY_MS = 1000
 # While the database is away, or this worker's browser does not start.
 _RETRY_AFTER_MS = 1000
-# django-q2's own limit of a package stands this far above the task's: it is the backstop, not the judge.
+# A claim holds the row of a limit for a millisecond or two, the end of a task until the disk has it.
+LOOK_AGAIN_AFTER_SECONDS = (0.002, 0.005, 0.01, 0.02)
+# django-q2's own limit of a package stands this far above what its worker may take: the backstop, not the judge.
 BACKSTOP_SECONDS = 30
 _HINT = b"W"
 
@@ -47,6 +49,7 @@ class ClaimQueue:
         os.set_blocking(self._write_end, False)
         self._stopping = PipeEvent()
         self._parent = Parent()
+        self._shortage = ""
 
     def __del__(self) -> None:
         os.close(self._read_end)
@@ -65,8 +68,9 @@ class ClaimQueue:
 
         is_reported = False
         while not self._must_stop():
-            if not has_browser():
-                # It would fail task after task; others may have one.
+            if not has_browser() or not self.has_room():
+                # It would fail task after task; others may have what it lacks.
+                is_reported = False
                 self._wait(_RETRY_AFTER_MS)
                 continue
             try:
@@ -85,6 +89,19 @@ class ClaimQueue:
             self._wait(LOOK_EVERY_MS)
         presence.report_gone()
         return STOP
+
+    def has_room(self) -> bool:
+        """Whether this host has memory and disk for a task. A shortage is told once, and so is its end."""
+        shortage = resources.shortage()
+        if shortage and not self._shortage:
+            logger.warning("takes no task: %s", shortage)
+            presence.report_unhealthy(shortage)
+        elif shortage:
+            presence.report_still_here("unhealthy", detail=shortage)
+        elif self._shortage:
+            logger.info("takes tasks again")
+        self._shortage = shortage
+        return not shortage
 
     def empty(self) -> bool:
         """True: no task is ever held here."""
@@ -141,14 +158,27 @@ class ClaimQueue:
             "args": (task_id, token),
             "kwargs": {},
             "started": timezone.now(),
-            "timeout": minutes * 60 + BACKSTOP_SECONDS,
+            "timeout": backstop_seconds(minutes),
             "save": False,
         }
 
 
+def backstop_seconds(limit_minutes: int) -> int:
+    """When django-q2 ends a worker: after the task's limit, all that it may wait for people, and some more."""
+    return (limit_minutes + settings.MAX_TAKEOVER_MINUTES) * 60 + BACKSTOP_SECONDS
+
+
 def claim_task(*, owner: str, host: str, lease_seconds: float) -> Any:
     """`(task id, fencing token, endpoint name, time limit in minutes, whether more tasks wait)` of the task that is
-    now `allocated` to `owner`; None when nothing may run. One statement; its rules are in migration 0002."""
+    now `allocated` to `owner`; None when nothing may run. One statement; its rules are in migration 0008.
+
+    A claim waits for nobody's decision about a limit. Where another one was deciding, it is made again, a few times.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM inference_claim_task(%s, %s, %s)", [owner, host, lease_seconds])
-        return cursor.fetchone()
+        for pause in LOOK_AGAIN_AFTER_SECONDS:
+            cursor.execute("SELECT * FROM inference_claim_task(%s, %s, %s)", [owner, host, lease_seconds])
+            claimed = cursor.fetchone()
+            if claimed is None or claimed[0] is not None:
+                return claimed
+            time.sleep(pause)
+    return None

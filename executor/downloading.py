@@ -18,6 +18,8 @@ async def with_download(action: DownloadingAction, run: Run, acting: Awaitable[N
 
     Raises DownloadMissingError when none comes in time, or an empty one.
     """
+    if action.expect_download:
+        run.downloads.expect()
     after, begun_before = len(run.downloads.arrived), run.downloads.begun
     await acting
     if not action.expect_download or run.step.status == StepStatus.SKIPPED:

@@ -21,7 +21,8 @@ from playwright.async_api import CDPSession, Download, Page, Response
 from playwright.async_api import Error as PlaywrightError
 
 from executor import artifacts
-from executor.errors import DownloadMissingError
+from executor.errors import ActionError, AutomationError, DownloadMissingError, first_line
+from executor.fetching import fetch_file, outgoing_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _TOGETHER_SECONDS = 0.25
 _SAME_FILE_SECONDS = 60.0
 _PDF = "application/pdf"
 _STAND_IN = "<!doctype html><title>PDF</title><p>This PDF was saved; it is too large to be shown here.</p>"
+_LEFT_OUT = "<!doctype html><title>PDF</title><p>This PDF is larger than ARTIFACT_MAX_MB, and was not saved.</p>"
 # A constant function: a blob lives in the page, and leaves it in pieces.
 _OPEN_BLOB = "async address => (await fetch(address)).blob()"
 _READ_BLOB = """([blob, from, to]) => new Promise((done, fail) => {
@@ -50,7 +52,11 @@ Report = Callable[[str, dict[str, Any]], None]
 
 @dataclass(eq=False, slots=True)
 class ArrivedFile:
-    """A file that is here, in the attempt's own folder. `claimed`: a step has given it its final name."""
+    """A file that is here, in the attempt's own folder.
+
+    `claimed`: a step has given it its final name. `superseded`: the same bytes came again, and count in its place.
+    `act`: how many acts had expected files when it came.
+    """
 
     suggested_name: str
     url: str
@@ -58,10 +64,17 @@ class ArrivedFile:
     size_bytes: int
     sha256: str
     content_type: str
-    source: str  # "download" or "response"
+    source: str  # "download", "response", or "fetched" by the server itself
+    act: int
     arrived_at: float = field(default_factory=time.monotonic)
     claimed: bool = False
     is_stored: bool = False
+    superseded: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its final name, once it has one, else the site's."""
+        return self.path.name if self.is_stored else self.suggested_name
 
 
 class Downloads:
@@ -75,8 +88,15 @@ class Downloads:
         self.arrived: list[ArrivedFile] = []
         # Counts downloads, PDF responses and new tabs: the signs that a file may be on its way.
         self.begun = 0
+        self._acts = 0
+        # What went wrong with one of them, and how many had begun by then.
+        self._failures: list[tuple[int, str]] = []
 
     # --- what begins them ------------------------------------------------------------------------------------
+
+    def expect(self) -> None:
+        """An act begins that expects a file: what came before is not its file, though it may be the same."""
+        self._acts += 1
 
     def on_new_tab(self) -> None:
         self.begun += 1
@@ -89,13 +109,13 @@ class Downloads:
 
         `pages`: those that are open, one of which made the blob.
         """
-        if response.headers.get("content-type", "").split(";")[0].strip().lower() != _PDF:
+        if not _announces_pdf(response.headers):
             return
         is_document = response.request.resource_type == "document"
         if response.url.startswith("blob:") and is_document:
             self._start(self._keep_blob(response.url, pages))
         elif response.url.startswith(("http:", "https:")) and not is_document and response.ok:
-            self._start(self._keep_body(response))
+            self._start(self._keep_body(response, pages))
 
     def on_document(self, session: CDPSession, event: dict[str, Any]) -> Coroutine[Any, Any, None]:
         """What to do with a paused response of a document (Fetch.requestPaused)."""
@@ -113,9 +133,9 @@ class Downloads:
         try:
             path = await download.path()
         except PlaywrightError as error:
-            self._report("download", {"state": "failed", "url": download.url, "error": str(error).splitlines()[0]})
+            self._failed(download.url, first_line(error))
             return
-        target = self._new_path()
+        target = self.new_path()
         # Playwright's copy goes away with the context.
         await asyncio.to_thread(_link_or_copy, path, target)
         name = download.suggested_filename
@@ -123,13 +143,15 @@ class Downloads:
 
     async def _keep_document(self, session: CDPSession, event: dict[str, Any], headers: dict[str, str]) -> None:
         request, url = event["requestId"], event["request"]["url"]
-        target = self._new_path()
+        target, limit = self.new_path(), artifacts.max_bytes()
         try:
             taken = await session.send("Fetch.takeResponseBodyAsStream", {"requestId": request})
-            size = await _read_stream(session, taken["stream"], target)
-            shown = await asyncio.to_thread(target.read_bytes) if size <= SHOWN_MAX_BYTES else _STAND_IN.encode()
-            answer = [each for each in event["responseHeaders"] if each["name"].lower() not in _REPLACED_HEADERS]
-            if size > SHOWN_MAX_BYTES:
+            size = await _read_stream(session, taken["stream"], target, max_bytes=limit)
+            if size <= SHOWN_MAX_BYTES and size <= limit:
+                shown = await asyncio.to_thread(target.read_bytes)
+                answer = [each for each in event["responseHeaders"] if each["name"].lower() not in _REPLACED_HEADERS]
+            else:
+                shown = (_STAND_IN if size <= limit else _LEFT_OUT).encode()
                 answer = [{"name": "Content-Type", "value": "text/html"}]
             body = base64.b64encode(shown).decode()
             await session.send(
@@ -138,24 +160,39 @@ class Downloads:
             )
         except PlaywrightError as error:
             # The tab was closed or went elsewhere in the middle.
-            self._report("download", {"state": "failed", "url": url, "error": str(error).splitlines()[0]})
+            self._failed(url, first_line(error))
+            return
+        if size > limit:
+            await asyncio.to_thread(target.unlink)
+            self._failed(url, "it is larger than ARTIFACT_MAX_MB")
             return
         name = disposition_filename(headers.get("content-disposition", "")) or _name_in(url)
         await self._arrive(target, name=name, url=url, source="response")
 
-    async def _keep_body(self, response: Response) -> None:
+    async def _keep_body(self, response: Response, pages: Sequence[Page]) -> None:
+        target = self.new_path()
         try:
             body = await response.body()
         except PlaywrightError:
-            return  # gone from the browser's memory: the page has it, and may save it as a download
-        target = self._new_path()
-        await asyncio.to_thread(target.write_bytes, body)
+            # Too large for the browser to remember, or its page is gone.
+            if response.request.method != "GET" or not pages or not await self._fetch_again(response, pages, target):
+                return
+        else:
+            await asyncio.to_thread(target.write_bytes, body)
         name = disposition_filename(response.headers.get("content-disposition", "")) or _name_in(response.url)
         await self._arrive(target, name=name, url=response.url, source="response")
 
+    async def _fetch_again(self, response: Response, pages: Sequence[Page], target: Path) -> bool:
+        try:
+            await fetch_file(await outgoing_of(response.request), pages[-1], target)
+        except (ActionError, AutomationError) as error:
+            self._failed(response.url, str(error))
+            return False
+        return True
+
     async def _keep_blob(self, url: str, pages: Sequence[Page]) -> None:
         """Read the blob in the page that made it: the viewer's own answer is HTML."""
-        target = self._new_path()
+        target = self.new_path()
         origin = url.removeprefix("blob:").split("/")[2:3]
         for page in [each for each in reversed(pages) if each.url.split("/")[2:3] == origin]:
             try:
@@ -169,31 +206,65 @@ class Downloads:
                 continue
             await self._arrive(target, name=f"{uuid.uuid4()}.pdf", url=url, source="response")
             return
-        self._report("download", {"state": "failed", "url": url, "error": "the page let go of the blob"})
+        self._failed(url, "the page let go of the blob")
 
     async def _arrive(self, path: Path, *, name: str, url: str, source: str) -> None:
         size, digest = await asyncio.to_thread(artifacts.checksum, path)
         if source == "response" and not await asyncio.to_thread(_is_pdf, path):
             await asyncio.to_thread(path.unlink)
             return
-        if (twin := self._twin_of(digest, source)) is not None:
+        twin = self._twin_of(digest, source)
+        if twin is not None and twin.act == self._acts:
             await asyncio.to_thread(path.unlink)
             if source == "download" and not twin.claimed:
                 twin.suggested_name = name  # the site's name for it is better than one from an address
             return
+        if twin is not None and not twin.claimed:
+            # It came before anybody asked for it, and an act that waits for it has made it come again.
+            twin.claimed = twin.superseded = True
         content_type = _PDF if source == "response" else artifacts.content_type_of(name)
-        self.arrived.append(ArrivedFile(name, url, path, size, digest, content_type, source))
-        self._report("download", {"state": "arrived", "name": name, "bytes": size, "url": url})
+        self._add(ArrivedFile(name, url, path, size, digest, content_type, source, self._acts))
+
+    def _add(self, file: ArrivedFile) -> None:
+        self.arrived.append(file)
+        told = {"name": file.suggested_name, "bytes": file.size_bytes, "url": file.url}
+        self._report("download", {"state": "arrived", **told})
+
+    async def add_fetched(self, path: Path, *, name: str, url: str, content_type: str) -> ArrivedFile:
+        """Count a file that the server fetched itself. One that a page has shown already is the same file."""
+        size, digest = await asyncio.to_thread(artifacts.checksum, path)
+        for file in self.arrived:
+            if file.sha256 == digest and not file.claimed:
+                await asyncio.to_thread(path.unlink)
+                return file
+        file_type = artifacts.content_type_of(name, given=content_type)
+        file = ArrivedFile(name, url, path, size, digest, file_type, "fetched", self._acts)
+        self._add(file)
+        return file
+
+    @property
+    def files(self) -> list[ArrivedFile]:
+        """What has arrived, each file once, in order."""
+        return [file for file in self.arrived if not file.superseded]
 
     def _twin_of(self, digest: str, source: str) -> ArrivedFile | None:
+        """The newest file with the same bytes that came the other way (as a response, or as a download), or before the
+        present act."""
         recently = time.monotonic() - _SAME_FILE_SECONDS
-        for file in self.arrived:
-            if file.sha256 == digest and file.source != source and file.arrived_at > recently:
+        for file in reversed(self.arrived):
+            is_another = file.sha256 != digest or file.source == "fetched" or file.superseded
+            may_be_it = file.source != source or file.act != self._acts
+            if not is_another and may_be_it and file.arrived_at > recently:
                 return file
         return None
 
-    def _new_path(self) -> Path:
+    def new_path(self) -> Path:
+        """A free place in the attempt's folder."""
         return self._folder / uuid.uuid4().hex
+
+    def _failed(self, url: str, reason: str) -> None:
+        self._failures.append((self.begun, reason))
+        self._report("download", {"state": "failed", "url": url, "error": reason})
 
     # --- waiting ---------------------------------------------------------------------------------------------
 
@@ -221,21 +292,34 @@ class Downloads:
         while len(self.arrived) <= after:
             if (left := deadline - time.monotonic()) > 0:
                 await self._wait_for_change(left)
-            elif not was_extended and self.begun > begun_before:
+            elif not was_extended and self.begun - begun_before > self._failed_since(begun_before):
                 deadline, was_extended = time.monotonic() + _BEGUN_SECONDS, True
             else:
-                raise DownloadMissingError(f"expected download did not arrive within {seconds:g} s")
+                failures = {reason for begun, reason in self._failures if begun > begun_before}
+                why = f" ({'; '.join(sorted(failures))})" if failures else ""
+                raise DownloadMissingError(f"expected download did not arrive within {seconds:g} s{why}")
         await self._wait_until_idle(_BEGUN_SECONDS, quiet=_TOGETHER_SECONDS)
         return self.arrived[after:]
 
+    def _failed_since(self, begun_before: int) -> int:
+        return sum(begun > begun_before for begun, _ in self._failures)
+
     async def wait_for_count(self, count: int, *, seconds: float) -> bool:
-        """Wait until `count` files are here and none is on its way; False when the time was over first."""
+        """Wait until `count` files are here and none is on its way; whether so many came.
+
+        Files that are on their way when the time is over have half a minute more.
+        """
         deadline = time.monotonic() + seconds
-        while len(self.arrived) < count or self._running:
-            if (left := deadline - time.monotonic()) <= 0:
-                return False
+        while (len(self.files) < count or self._running) and (left := deadline - time.monotonic()) > 0:
             await self._wait_for_change(left)
-        return True
+        await self._wait_until_idle(_BEGUN_SECONDS, quiet=0.0)
+        if self._running:
+            self._report("note", {"text": f"{len(self._running)} downloads were still running at the end"})
+        return len(self.files) >= count
+
+    async def wait_for_running(self, *, seconds: float) -> None:
+        """Give files that are on their way so long to arrive."""
+        await self._wait_until_idle(seconds, quiet=0.0)
 
     async def _wait_until_idle(self, seconds: float, *, quiet: float) -> None:
         deadline = time.monotonic() + seconds
@@ -266,14 +350,15 @@ async def let_through(session: CDPSession, event: dict[str, Any]) -> None:
         await session.send("Fetch.continueResponse", {"requestId": event["requestId"]})
 
 
-async def _read_stream(session: CDPSession, stream: str, target: Path) -> int:
+async def _read_stream(session: CDPSession, stream: str, target: Path, *, max_bytes: int) -> int:
+    """Write what comes to `target`; its size. Reading ends when it is more than `max_bytes`."""
     size = 0
     with target.open("wb") as file:
         while True:
             piece = await session.send("IO.read", {"handle": stream, "size": _READ_BYTES})
             data = base64.b64decode(piece["data"]) if piece.get("base64Encoded") else piece["data"].encode()
             size += file.write(data)
-            if piece["eof"]:
+            if piece["eof"] or size > max_bytes:
                 break
     with contextlib.suppress(PlaywrightError):
         await session.send("IO.close", {"handle": stream})
@@ -289,6 +374,13 @@ def disposition_filename(disposition: str) -> str | None:
     if plain := re.search(r"filename\s*=\s*([^;\s]+)", disposition, re.IGNORECASE):
         return plain[1]
     return None
+
+
+def _announces_pdf(headers: dict[str, str]) -> bool:
+    """By its type, or by being an attachment with such a name."""
+    disposition = headers.get("content-disposition", "").strip().lower()
+    is_attachment = disposition.startswith("attachment") and ".pdf" in disposition
+    return is_attachment or headers.get("content-type", "").split(";")[0].strip().lower() == _PDF
 
 
 def _name_in(url: str) -> str:

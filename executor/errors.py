@@ -8,10 +8,16 @@ RunError                        the message becomes Task.error
 │   └── DownloadMissingError    expect_download, and no usable file came
 ├── RunTimeoutError             the attempt used up its wall clock; another attempt may help
 ├── BrowserCrashedError         the page or the whole browser went away; another attempt may help
+├── DiskFullError               no room for pictures or files; another attempt may help
 ├── BrowserNotFoundError        there is no Chromium to start; final
 ├── PageNotRespondingError      the page answered nothing, also in a second browser
 ├── AssertionFailedError        the page is not as the author promised; final
 ├── FailStateError              a fail_state action was reached; final
+├── NeedsModelError             only a language model could do it, and none is configured; final
+├── PeopleUnavailableError      only a person could do it, and nobody can be asked; final
+├── NobodyAnsweredError         a person was asked, and did not answer in time
+├── PersonGaveUpError           a person decided that the task cannot go on; final
+├── ScriptsDisabledError        the document has a script, and it may not run here; final
 └── AutomationError             the document is wrong, seen only at run time; final
 LeaseLostError                  the task is somebody else's now: stop, and write nothing
 """
@@ -24,11 +30,16 @@ from typing import ClassVar
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+# How people are told that a language model is missing, wherever that is the reason.
+NEEDS_MODEL = "needs a language model: set LLM_MODEL"
+
 
 class RunError(Exception):
-    """An attempt cannot go on. `may_retry`: another attempt of the same task could end better."""
+    """An attempt cannot go on. `may_retry`: another attempt of the same task could end better. `ends_attempt`: no
+    loop may go on after it, for there is nothing left to go on with."""
 
     may_retry: ClassVar[bool] = True
+    ends_attempt: ClassVar[bool] = False
 
 
 class ActionError(RunError):
@@ -52,20 +63,27 @@ class DownloadMissingError(ActionError):
 
 
 class RunTimeoutError(RunError):
-    pass
+    ends_attempt = True
 
 
 class BrowserCrashedError(RunError):
+    ends_attempt = True
+
     def __init__(self, message: str = "browser crashed") -> None:
         super().__init__(message)
 
 
+class DiskFullError(RunError):
+    ends_attempt = True
+
+
 class BrowserNotFoundError(RunError):
     may_retry = False
+    ends_attempt = True
 
 
 class PageNotRespondingError(RunError):
-    pass
+    ends_attempt = True
 
 
 class AssertionFailedError(RunError):
@@ -74,6 +92,36 @@ class AssertionFailedError(RunError):
 
 class FailStateError(RunError):
     may_retry = False
+
+
+class NeedsModelError(RunError):
+    """`what` names the step, or the part of it, that only a language model could do."""
+
+    may_retry = False
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: {NEEDS_MODEL}")
+
+
+class PeopleUnavailableError(RunError):
+    may_retry = False
+
+
+class NobodyAnsweredError(RunError):
+    pass
+
+
+class PersonGaveUpError(RunError):
+    may_retry = False
+
+
+class ScriptsDisabledError(RunError):
+    """`why` says what somebody has to do so that scripts run."""
+
+    may_retry = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"scripts are disabled on this server: {why}")
 
 
 class AutomationError(RunError):

@@ -117,18 +117,20 @@ def _start_of(pid: int) -> str | None:
 
 
 def _folders_parent() -> Path:
-    folder = Path(settings.DATA_DIR) / "tmp"
-    if len(os.fsencode(folder)) + _FOLDER_NAME_BYTES <= _LONGEST_FOLDER:
-        return folder
-    return _short_parent()
+    """The first place that is short enough for Chromium's socket."""
+    for folder in _parents():
+        if len(os.fsencode(folder)) + _FOLDER_NAME_BYTES <= _LONGEST_FOLDER:
+            return folder
+    return _parents()[-1]
 
 
-def _short_parent() -> Path:
-    return Path(tempfile.gettempdir()) / f"optexity-{os.getuid()}"
+def _parents() -> list[Path]:
+    mine = f"optexity-{os.getuid()}"
+    return [Path(settings.DATA_DIR) / "tmp", Path(tempfile.gettempdir()) / mine, Path("/tmp") / mine]  # noqa: S108 - its owner is checked
 
 
 def _worker_folders() -> Iterator[Path]:
-    for parent in {Path(settings.DATA_DIR) / "tmp", _short_parent()}:
+    for parent in set(_parents()):
         if parent.is_dir():
             yield from parent.glob(f"{_FOLDER_PREFIX}*-*")
 

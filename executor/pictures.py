@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.conf import settings
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, ScreencastFrame
 
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 70
-WIDTH, HEIGHT = 1280, 800
 # A change of the view is a frame by then, also on a busy machine.
 _FRAME_LATENCY_SECONDS = 0.15
 # A frame of the next moment may have been drawn before the change was painted.
@@ -46,8 +46,9 @@ class LivePictures:
 
     async def start(self) -> None:
         """Begin the screencast. Start it before any tracing, whose smaller size it would inherit."""
+        width, height = settings.BROWSER_VIEWPORT
         await self._page.screencast.start(
-            on_frame=self._on_frame, size={"width": WIDTH, "height": HEIGHT}, quality=JPEG_QUALITY
+            on_frame=self._on_frame, size={"width": width, "height": height}, quality=JPEG_QUALITY
         )
 
     def _on_frame(self, frame: ScreencastFrame) -> None:
@@ -91,16 +92,17 @@ class LivePictures:
     def _is_after(self, instant: float) -> bool:
         return self.newest is not None and self.newest.taken_at >= instant
 
-    async def screenshot(self) -> Frame | None:
+    async def screenshot(self, *, timeout_ms: float = _SCREENSHOT_TIMEOUT_MS) -> Frame | None:
         """The view as it is now, asked for; None when the page cannot show it (crashed, closed, hanging)."""
         try:
             jpeg = await self._page.screenshot(
-                type="jpeg", quality=JPEG_QUALITY, timeout=_SCREENSHOT_TIMEOUT_MS, animations="allow", caret="initial"
+                type="jpeg", quality=JPEG_QUALITY, timeout=timeout_ms, animations="allow", caret="initial"
             )
         except PlaywrightError:
             return None
-        size = self._page.viewport_size or {"width": WIDTH, "height": HEIGHT}
-        return Frame(jpeg, time.time(), size["width"], size["height"])
+        size = self._page.viewport_size
+        width, height = settings.BROWSER_VIEWPORT if size is None else (size["width"], size["height"])
+        return Frame(jpeg, time.time(), width, height)
 
 
 async def _first_of(*events: asyncio.Event, seconds: float) -> None:

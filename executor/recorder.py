@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -20,7 +21,7 @@ from executor.artifacts import StoredFile
 from executor.database import in_database
 from executor.errors import LeaseLostError
 from executor.pictures import Frame
-from inference.models import Artifact, CommitPoint, Step, StepStatus, Task, TaskEvent
+from inference.models import Artifact, CommitPoint, PersonRequest, Step, StepStatus, Task, TaskEvent
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 # How long writes wait for a database that is away; the lease decides long before what becomes of the task.
 _OUTAGE_SECONDS = 120.0
 _LONGEST_TEXT = 4000
+# Writes that may wait at a time. A page is slower than the database; nodes without a page are not.
+_MANY_WRITES = 500
 _CHANGING_STEP_FIELDS = ("index", "label", "status", "duration_ms", "url", "locator", "error", "details")
 _STILL_MINE = f"SELECT 1 FROM {Task._meta.db_table} WHERE id = %s AND lease_token = %s AND status = 'running' FOR SHARE"  # noqa: S608 - the table's own name
 
@@ -95,10 +98,19 @@ class Recorder:
         self._pump: asyncio.Task[None] | None = None
         self._side_tasks: set[asyncio.Task[None]] = set()
         self._broken = asyncio.Event()
+        self._has_written = asyncio.Event()
         self.failure: Exception | None = None
 
     def start(self) -> None:
         self._pump = asyncio.create_task(self._write_all(), name="recorder")
+
+    async def room(self) -> None:
+        """Returns once there is room for more writes, and after everybody else has had a turn: nodes that wait for
+        nothing, thousands of passes of them, must neither pile up writes nor keep a cancellation out."""
+        await asyncio.sleep(0)
+        while self._queue.qsize() >= _MANY_WRITES and not self._broken.is_set():
+            self._has_written.clear()
+            await self._has_written.wait()
 
     # --- what is recorded ------------------------------------------------------------------------------------
 
@@ -148,6 +160,55 @@ class Recorder:
         def write() -> None:
             mine = CommitPoint.objects.filter(task_id=self._task_id, attempt=self._attempt, path=path)
             mine.filter(finished_at=None).update(finished_at=StatementTimestamp())
+
+        await self._add_and_wait(write)
+
+    async def ask(
+        self,
+        request_id: uuid.UUID,
+        *,
+        step: StepRecord,
+        question: str,
+        max_seconds: float,
+        picture_id: uuid.UUID | None,
+    ) -> None:
+        """Returns when people can see the question of `step`; it is open for `max_seconds` of the database's clock."""
+        text, position = self._mask(question)[:_LONGEST_TEXT], step.position
+        event = TaskEvent(
+            task_id=self._task_id,
+            kind="person",
+            cause=self._cause(),
+            data={"state": "asked", "text": text, "seconds": max_seconds},
+        )
+
+        def write() -> None:
+            if PersonRequest.objects.filter(id=request_id).exists():
+                return  # written before, when the answer to a commit was lost
+            PersonRequest.objects.create(
+                id=request_id,
+                task_id=self._task_id,
+                attempt=self._attempt,
+                step_position=position,
+                question=text,
+                picture_id=picture_id,
+                deadline=StatementTimestamp() + timedelta(seconds=max_seconds),
+            )
+            event.save(force_insert=True)
+
+        await self._add_and_wait(write)
+
+    async def stop_asking(self, request_id: uuid.UUID) -> None:
+        """Returns when the question is closed: timed out, unless an answer was faster."""
+        cause = self._cause()
+
+        def write() -> None:
+            still_open = PersonRequest.objects.filter(id=request_id, closed_at=None)
+            if still_open.update(
+                outcome=PersonRequest.Outcome.TIMED_OUT, closed_at=StatementTimestamp(), closed_by=cause
+            ):
+                TaskEvent.objects.create(
+                    task_id=self._task_id, kind="person", cause=cause, data={"state": "nobody answered"}
+                )
 
         await self._add_and_wait(write)
 
@@ -288,6 +349,7 @@ class Recorder:
                 await self._write_batch([each.write for each in batch])
             except Exception as error:
                 self._break(error)
+            self._has_written.set()
             for each in batch:
                 if each.done is not None and not each.done.done():
                     if self.failure is None:

@@ -15,8 +15,12 @@ from executor import artifacts
 from executor.artifacts import FileNames
 from executor.downloads import ArrivedFile, Downloads
 from executor.errors import BrowserCrashedError, DownloadMissingError
+from executor.evidence import Evidence
 from executor.locators import Box
 from executor.masking import Masking
+from executor.network import NetworkRecord
+from executor.pace import SETTLING, Pace
+from executor.person_clock import PersonClock
 from executor.pictures import Frame
 from executor.recorder import Recorder, StepRecord
 from executor.watching import Tab, Tabs
@@ -31,6 +35,8 @@ class Memory:
     variables: dict[str, Any] = field(default_factory=dict[str, Any])  # name -> list, or object (API results)
     output_data: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     for_loop_status: list[list[dict[str, Any]]] = field(default_factory=list[list[dict[str, Any]]])
+    # What scripts of this attempt hand to each other (`ctx.state`); it is never stored.
+    script_state: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -44,9 +50,13 @@ class Run:
     recorder: Recorder
     tabs: Tabs
     downloads: Downloads
+    network: NetworkRecord
     masking: Masking
+    evidence: Evidence
     folder: Path
+    pace: Pace = SETTLING
     file_names: FileNames = field(default_factory=FileNames)
+    person_clock: PersonClock = field(default_factory=PersonClock)
     # Where the element that was last acted on is: scrolling needs a place for the pointer.
     last_box: Box | None = None
     # Of the present node, set by the runner: as it stands in the document (bound to its loops), with its

@@ -1,95 +1,98 @@
-"""One attempt: opens the page, walks the nodes, records each, and ends in order.
-
-It knows no action by name: what runs a kind of node stands in `executor.actions.HANDLERS`.
-"""
+"""One attempt: opens the page, has the nodes run, and ends in order."""
 
 import asyncio
 import contextlib
+import errno
 import logging
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from playwright.async_api import BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
-from automation import (
-    ActionNode,
-    AssertLocatorNode,
-    Automation,
-    ExpansionError,
-    ExpressionError,
-    IfElseNode,
-    Node,
-    evaluate_condition,
-    expand_node,
-    find_unsupported,
-    kind_of,
-    label_of,
-    locator_text_of,
-)
-from automation.element import Element, OneOf
-from executor.actions import FIND_FIRST, HANDLERS, WITHOUT_PAGE
+from automation import ALL_KINDS, Automation, find_unsupported
 from executor.actions.navigation import open_address
 from executor.browser import BrowserPool
+from executor.database import in_database
 from executor.downloads import Downloads
 from executor.errors import (
+    ActionError,
     AutomationError,
     BrowserCrashedError,
+    DiskFullError,
     DownloadMissingError,
     PageNotRespondingError,
     RunError,
+    first_line,
     is_gone,
-    playwright_errors,
 )
+from executor.evidence import Evidence
 from executor.masking import Masking
-from executor.pictures import Frame
-from executor.recorder import Recorder, StepRecord
+from executor.network import NetworkRecord, wanted_calls
+from executor.pace import SETTLING, Pace
+from executor.person_clock import PersonClock
+from executor.place import Place
+from executor.proxy_check import read_check_page
+from executor.recorder import Recorder
 from executor.run import Memory, Run
+from executor.tracing import wants_trace
+from executor.walk import WALKED_KINDS, Walk
 from executor.watching import Tabs
 from inference.models import Task
 
 logger = logging.getLogger(__name__)
 
-# Nodes that are no actions; the rest is in HANDLERS.
-RUNNABLE_KINDS = frozenset({*HANDLERS, "if_else_node"})
+# Every kind that a document may hold and this server runs. Channels are asked for when the browser is: an operator may
+# have mapped one to a browser.
+_CHANNELS = frozenset(kind for kind in ALL_KINDS if kind.startswith("browser_channel."))
+RUNNABLE_KINDS = WALKED_KINDS | _CHANNELS | {"post_processing_nodes"}
 
-_SETTLE_AFTER_OPENING_SECONDS = 5.0
 _PAGE_ANSWERS_SECONDS = 10.0
 _DOWNLOADS_SECONDS = 10.0
 _FINAL_SCREENSHOT_MS = 10_000
+_DATABASE_RETRY_SECONDS = 1.0
 # After an attempt was told to stop: what it was doing should still be readable.
 _LAST_WRITES_SECONDS = 2.0
-# The picture of a click is the view that it acts on; the one after it is the next step's.
-_PICTURE_AT_ACT = frozenset({"click_element"})
-# These change nothing: the newest view is theirs.
-_ONLY_LOOKS = frozenset({"assert_locator_node", "extraction.locator", "extraction.screenshot", "extraction.state"})
-# Acts that make pages do something a moment later; typing and ticking are answered at once, or not at all.
-_SETS_OFF_MORE = frozenset({"click_element", "key_press"})
 
 
 class AttemptRunner:
-    """Runs a document once. `output_data`, `for_loop_status` and `final_screenshot_id` are valid at any time."""
+    """Runs a document once. `output_data`, `for_loop_status` and `final_screenshot_id` are valid at any time.
+
+    `is_last_attempt` says whether the task ends with a given error; it may ask the database, and is called in the
+    thread for that. Without it every attempt is the last one.
+    """
 
     def __init__(
-        self, *, task: Task, automation: Automation, attempt_number: int, token: int, pool: BrowserPool
+        self,
+        *,
+        task: Task,
+        automation: Automation,
+        attempt_number: int,
+        token: int,
+        pool: BrowserPool,
+        is_last_attempt: Callable[[RunError], bool] = lambda _: True,
+        pace: Pace = SETTLING,
     ) -> None:
+        self._task = task
         self._task_id: uuid.UUID = task.id
+        self._attempt_number = attempt_number
         self._automation = automation
         self._input_parameters: Mapping[str, list[Any]] = task.input_parameters
         self._pool = pool
         self._token = token
+        self._is_last_attempt = is_last_attempt
+        self._pace = pace
         self._memory = Memory()
         self._masking = Masking()
+        self.person_clock = PersonClock()
         self._recorder = Recorder(task_id=task.id, attempt=attempt_number, token=token, mask=self._masking.mask)
-        self._positions = 0
-        self._steps = 0
         self._doing = ("starting the browser", time.monotonic())
-        self._last_picture: asyncio.Task[Frame | None] | None = None
         self.final_screenshot_id: uuid.UUID | None = None
 
     @property
@@ -118,6 +121,9 @@ class AttemptRunner:
             await asyncio.wait({work, broken}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 await _end(work)  # nothing that it does could be written anymore
+            elif work.cancelled():
+                # Not by us: a driver that is killed cancels what waits for its answers.
+                raise BrowserCrashedError("the browser's driver went away")
             elif (error := work.exception()) is not None:
                 raise error
             await self._recorder.drain()
@@ -129,6 +135,10 @@ class AttemptRunner:
         except RunError as error:
             error.args = (self._masking.mask(str(error)),)
             await self._recorder.drain()
+            raise
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError("the disk is full: no picture or file could be kept; free some space") from error
             raise
         finally:
             await _end(broken)
@@ -151,24 +161,23 @@ class AttemptRunner:
     async def _attempt_in_context(self, *, is_second_browser: bool) -> None:
         folder = await self._make_folder(is_second_browser=is_second_browser)
         downloads = Downloads(folder=folder, report=self._recorder.event)
-        context = await self._pool.new_context(self._automation, on_document=downloads.on_document)
-        tabs = Tabs(context, downloads=downloads, report=self._recorder.event)
-        run = Run(
-            task_id=self._task_id,
-            automation=self._automation,
-            input_parameters=self._input_parameters,
-            memory=self._memory,
-            recorder=self._recorder,
-            tabs=tabs,
-            downloads=downloads,
-            masking=self._masking,
-            folder=folder,
+        context = await self._pool.new_context(
+            self._automation,
+            on_document=downloads.on_document,
+            report=self._recorder.event,
+            use_proxy=self._task.use_proxy,
         )
+        run = self._new_run(context, downloads, folder)
         try:
-            await self._open(run)
-            await self._walk_and_finish(run)
+            try:
+                await self._run_in(run, may_start_again=not is_second_browser)
+            except RunError as error:
+                if not error.ends_attempt:  # else nothing answers anymore that could end the trace
+                    await run.evidence.keep_trace(folder)
+                raise
+            await run.evidence.keep_trace(folder)
         finally:
-            await self._close(context, tabs, downloads, folder)
+            await self._close(context, run)
 
     async def _make_folder(self, *, is_second_browser: bool) -> Path:
         await self._pool.start()
@@ -176,20 +185,66 @@ class AttemptRunner:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         return folder
 
-    async def _close(self, context: BrowserContext, tabs: Tabs, downloads: Downloads, folder: Path) -> None:
-        tabs.stop()
+    def _new_run(self, context: BrowserContext, downloads: Downloads, folder: Path) -> Run:
+        network = NetworkRecord(wanted_calls(self._automation))
+        evidence = Evidence(
+            task_id=self._task_id, attempt=self._attempt_number, recorder=self._recorder, masking=self._masking
+        )
+        tabs = Tabs(
+            context,
+            downloads=downloads,
+            network=network,
+            log=evidence.log,
+            report=self._recorder.event,
+            mask=self._masking.mask,
+            leave_dialogs=self._automation.enable_browser_alerts,
+        )
+        return Run(
+            task_id=self._task_id,
+            automation=self._automation,
+            input_parameters=self._input_parameters,
+            memory=self._memory,
+            recorder=self._recorder,
+            tabs=tabs,
+            downloads=downloads,
+            network=network,
+            masking=self._masking,
+            evidence=evidence,
+            folder=folder,
+            person_clock=self.person_clock,
+            pace=self._pace,
+        )
+
+    async def _close(self, context: BrowserContext, run: Run) -> None:
+        run.tabs.stop()
         await self._pool.close_context(context)
-        await downloads.stop()
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await run.downloads.stop()
+        await asyncio.to_thread(shutil.rmtree, run.folder, ignore_errors=True)
+
+    async def _run_in(self, run: Run, *, may_start_again: bool) -> None:
+        walk = Walk(run, say=self._now)
+        try:
+            await self._open(run)
+            await walk.run_nodes(self._automation.nodes, Place("nodes"))
+        except RunError as error:
+            await walk.last_picture()
+            starts_again = isinstance(error, PageNotRespondingError) and may_start_again
+            if not starts_again and await self._is_last(error):
+                await self._finish(run, walk, has_page=not error.ends_attempt)
+            raise
+        await self._finish(run, walk, has_page=True)
 
     async def _open(self, run: Run) -> None:
         self._now("opening the page")
         await run.tabs.open_first()
+        await self._begin_trace(run)
+        if self._task.use_proxy and settings.PROXY_CHECK_URL:
+            await self._look_who_is_seen(run)
         if self._automation.url:
             warning = await open_address(run.page, self._automation.url)
             if warning is not None:
                 self._recorder.event("navigation", {"text": warning})
-            await run.tab.activity.settle(_SETTLE_AFTER_OPENING_SECONDS)
+            await run.pace.opened(run.tab)
         try:
             await asyncio.wait_for(run.page.locator("html").count(), _PAGE_ANSWERS_SECONDS)
         except TimeoutError as error:
@@ -198,212 +253,81 @@ class AttemptRunner:
             if is_gone(error):
                 raise BrowserCrashedError("the page went away while it was opened") from error
 
-    async def _walk_and_finish(self, run: Run) -> None:
+    async def _look_who_is_seen(self, run: Run) -> None:
+        """What the proxy's check page says becomes an output item; a check that fails is told, and no more."""
+        self._now("asking who is seen behind the proxy")
         try:
-            await self._run_nodes(self._automation.nodes, "nodes", run, depth=0)
-        except RunError as error:
-            if not isinstance(error, BrowserCrashedError):
-                await self._finish(run)
-            raise
-        await self._finish(run)
+            said = await read_check_page(run.page, settings.PROXY_CHECK_URL)
+        except (PlaywrightError, ActionError, TimeoutError) as error:
+            self._recorder.event("note", {"text": f"the proxy's check page gave no answer: {first_line(error)}"})
+            return
+        run.add_output(unique_identifier="ip_info", **said)
 
-    async def _finish(self, run: Run) -> None:
-        """What is kept of the browser before it goes. Nothing here fails a task."""
-        if self._last_picture is not None:
-            await asyncio.wait({self._last_picture})
+    async def _begin_trace(self, run: Run) -> None:
+        try:
+            wanted = await in_database(wants_trace, self._automation, self._task, attempt_number=self._attempt_number)
+        except (OperationalError, InterfaceError):
+            return  # the database is away: a trace is not worth waiting for it
+        if wanted:
+            has_secrets = bool(self._automation.parameters.secure_parameters)
+            await run.evidence.begin_trace(run.page.context, has_secrets=has_secrets)
+
+    async def _is_last(self, error: RunError) -> bool:
+        while True:
+            try:
+                return await in_database(self._is_last_attempt, error)
+            except (OperationalError, InterfaceError):
+                # The database is away. The lease, or the task's time limit, ends this if it stays away.
+                await asyncio.sleep(_DATABASE_RETRY_SECONDS)
+
+    async def _finish(self, run: Run, walk: Walk, *, has_page: bool) -> None:
+        """What is still done and kept before the browser goes. Nothing here fails a task."""
+        await walk.last_picture()
+        if has_page:
+            await self._wait_for_downloads(run)
+        await self._run_post_processing(walk)
+        if has_page:
+            await self._keep_downloads(run)
+            await self._take_final_screenshot(run)
+
+    async def _wait_for_downloads(self, run: Run) -> None:
         self._now("waiting for downloads")
         expected = max(0, self._automation.expected_downloads)
         if not await run.downloads.wait_for_count(expected, seconds=_DOWNLOADS_SECONDS):
             here = len(run.downloads.arrived)
             self._recorder.event("note", {"text": f"{here} of {expected} expected downloads came"})
+
+    async def _run_post_processing(self, walk: Walk) -> None:
+        """Once per task, whether it succeeded or failed; that stays as it is, whatever happens here."""
+        try:
+            await walk.run_nodes(self._automation.post_processing_nodes, Place("post_processing_nodes"))
+        except RunError as error:
+            self._recorder.event("note", {"text": f"post-processing ended early: {error}"})
+        await walk.last_picture()
+
+    async def _keep_downloads(self, run: Run) -> None:
+        """Those that no node has asked for."""
         for file in run.downloads.arrived:
             if not file.claimed:
                 try:
                     await run.keep_download(file)
                 except DownloadMissingError as error:
                     self._recorder.event("download", {"state": "left out", "error": str(error)})
-        if self._automation.take_final_screenshot:
-            self._now("taking the final screenshot")
-            await self._take_final_screenshot(run)
 
     async def _take_final_screenshot(self, run: Run) -> None:
+        if not self._automation.take_final_screenshot:
+            return
+        self._now("taking the final screenshot")
         try:
             png = await run.page.screenshot(full_page=True, type="png", timeout=_FINAL_SCREENSHOT_MS)
         except (PlaywrightError, BrowserCrashedError):
             return
         self.final_screenshot_id = await run.keep_picture(png, filename="final_screenshot.png")
 
-    # --- the walk --------------------------------------------------------------------------------------------
-
-    async def _run_nodes(self, nodes: Sequence[Node], path: str, run: Run, *, depth: int) -> None:
-        for number, node in enumerate(nodes):
-            await self._run_node(node, f"{path}[{number}]", run, depth=depth)
-
-    async def _run_node(self, node: Node, path: str, run: Run, *, depth: int) -> None:
-        match node:
-            case IfElseNode():
-                await self._run_branch(node, path, run, depth=depth)
-            case ActionNode() | AssertLocatorNode():
-                await self._run_step(node, path, run, depth=depth)
-            case _:
-                raise AutomationError(f"{path}: {kind_of(node)} cannot be run by this server")
-
-    async def _run_branch(self, node: IfElseNode, path: str, run: Run, *, depth: int) -> None:
-        step = self._new_step(node, path, depth=depth, counts=False)
-        self._recorder.step_began(step)
-        try:
-            holds = self._judge(node)
-            step.details["condition"] = holds
-            name, nodes = ("if_nodes", node.if_nodes) if holds else ("else_nodes", node.else_nodes)
-            await self._run_nodes(nodes, f"{path}.{name}", run, depth=depth + 1)
-        except BaseException as error:
-            step.fail(_reason(error))
-            raise
-        finally:
-            self._recorder.step_ended(step)
-
-    def _judge(self, node: IfElseNode) -> bool:
-        try:
-            return evaluate_condition(node.condition, input=self._input_parameters, generated=self._memory.variables)
-        except ExpressionError as error:
-            raise AutomationError(f"the condition “{node.condition[:200]}” {error}") from error
-
-    async def _run_step(self, node: ActionNode | AssertLocatorNode, path: str, run: Run, *, depth: int) -> None:
-        step = self._new_step(node, path, depth=depth, counts=True)
-        run.begin_node(node if isinstance(node, ActionNode) else None, step, wants_view=step.kind in _PICTURE_AT_ACT)
-        self._recorder.step_began(step)
-        self._now(f"step {step.index} ({step.label})")
-        try:
-            with playwright_errors(step.label):
-                await self._do(node, run, step)
-        except BaseException as error:
-            step.fail(_reason(error))
-            step.url = _url_of(run)
-            self._recorder.step_ended(step, await _view_of_failure(step, run, error))
-            raise
-        step.url = _url_of(run)
-        self._recorder.step_ended(step, self._picture(step, run))
-
-    def _new_step(self, node: Node, path: str, *, depth: int, counts: bool) -> StepRecord:
-        position, self._positions = self._positions, self._positions + 1
-        if counts:
-            self._steps += 1
-        return StepRecord(
-            position=position,
-            index=self._steps if counts else None,
-            path=path,
-            depth=depth,
-            kind=kind_of(node),
-            label=label_of(node),
-            locator=locator_text_of(node) or "",
-            is_commit_point=isinstance(node, ActionNode) and node.commit_point,
-        )
-
-    async def _do(self, node: ActionNode | AssertLocatorNode, run: Run, step: StepRecord) -> None:
-        if isinstance(node, ActionNode):
-            await self._wait_before(node, run)
-        expanded = self._expanded(node)
-        if isinstance(expanded, ActionNode):
-            run.show_node(expanded)
-        began = time.time()
-        if step.kind not in WITHOUT_PAGE:
-            run.tab.activity.begin()
-        opened_before = run.tabs.opened_count
-        if step.kind not in FIND_FIRST:
-            await run.about_to_act()
-        await HANDLERS[step.kind](_action_of(expanded), run)
-        run.act_is_done(changes_page=step.kind not in _ONLY_LOOKS)
-        if step.kind in _SETS_OFF_MORE and run.tabs.all:
-            run.tab.activity.expect_changes(unless_navigated_since=began)
-        if run.is_act_journaled:
-            await self._recorder.finish_commit_point(step)
-        if isinstance(node, ActionNode) and step.kind not in WITHOUT_PAGE:
-            await self._wait_after(node, run, opened_before)
-
-    def _expanded(self, node: ActionNode | AssertLocatorNode) -> ActionNode | AssertLocatorNode:
-        try:
-            return expand_node(node, input=self._input_parameters, generated=self._memory.variables)
-        except ExpansionError as error:
-            raise AutomationError(str(error)) from error
-
-    async def _wait_before(self, node: ActionNode, run: Run) -> None:
-        seconds = max(0.0, node.before_sleep_time)
-        if seconds == 0:
-            return
-        if node.before_sleep_is_explicit and settings.HONOUR_EXPLICIT_SLEEPS:
-            await asyncio.sleep(seconds)
-        elif run.tabs.all:
-            await run.tab.activity.settle(seconds)
-
-    async def _wait_after(self, node: ActionNode, run: Run, opened_before: int) -> None:
-        if node.expect_new_tab:
-            seconds = node.max_new_tab_wait_time
-            if not await run.tabs.wait_for_opened(more_than=opened_before, seconds=seconds):
-                run.step.warn(f"no new tab was opened within {seconds:g} s")
-        if run.tabs.all:  # an act may close the last tab; that is the next node's problem, if there is one
-            tab = run.tab
-            await tab.ready()
-            await tab.activity.settle(node.end_sleep_time)
-
-    def _picture(self, step: StepRecord, run: Run) -> Awaitable[Frame | None] | None:
-        """The step's picture; it comes while the run goes on, and the last one is waited for in `_finish`."""
-        if step.kind in WITHOUT_PAGE or not run.tabs.all:
-            return None
-        at_act, run.view_at_act = run.view_at_act, None
-        view = run.view_after_act() if at_act is None else _view_of_act(at_act, run)
-        self._last_picture = asyncio.create_task(view, name=f"picture of step {step.index}")
-        return self._last_picture
-
     def _now(self, doing: str) -> None:
         self._doing = (doing, time.monotonic())
-
-
-async def _view_of_failure(step: StepRecord, run: Run, error: BaseException) -> Awaitable[Frame | None] | None:
-    """What the page shows after a failure; only what is at hand when there is no time or no page left."""
-    if step.kind in WITHOUT_PAGE and not isinstance(error, RunError):
-        return None
-    if not run.tabs.all:
-        return None
-    pictures = run.tabs.current.pictures
-    if isinstance(error, RunError) and not isinstance(error, BrowserCrashedError):
-        return _given(await pictures.screenshot() or pictures.newest)
-    return _given(pictures.newest)
-
-
-async def _view_of_act(view: asyncio.Task[Frame | None], run: Run) -> Frame | None:
-    """The view that was acted on; when the page went away before it was ever seen, the one that came of it."""
-    frame = await view
-    if frame is None and run.tabs.all:
-        frame = run.tabs.current.pictures.newest
-    return frame
-
-
-async def _given(frame: Frame | None) -> Frame | None:
-    return frame
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _action_of(node: ActionNode | AssertLocatorNode) -> Element:
-    """The innermost action of a node: what the node's kind names."""
-    action: Element = node
-    while isinstance(action, OneOf):
-        action = action.chosen
-    return action
-
-
-def _url_of(run: Run) -> str:
-    return run.tabs.current.page.url if run.tabs.all else ""
-
-
-def _reason(error: BaseException) -> str:
-    match error:
-        case RunError():
-            return str(error)
-        case asyncio.CancelledError():
-            return "stopped"
-        case _:
-            return f"internal error: {type(error).__name__}"

@@ -80,6 +80,7 @@ class PageActivity:
         # Like time.time(): the last navigation that took hold, and the last change of the DOM.
         self.navigated_at = 0.0
         self.last_changed_at = 0.0
+        self._answered_at = 0.0  # the end of the last request that was waited for
 
     async def watch(self) -> None:
         """Begin to listen. The page's present document is watched as well as all later ones."""
@@ -129,6 +130,7 @@ class PageActivity:
 
     def on_request_ended(self, request: Request) -> None:
         if self._pending.pop(request, None) is not None:
+            self._answered_at = time.time()
             self._changed.set()
 
     def _on_asked(self, event: dict[str, Any]) -> None:
@@ -195,6 +197,12 @@ class PageActivity:
         if self.navigated_at < unless_navigated_since:
             self._changed_at = time.monotonic()
 
+    def quiet_seconds(self) -> float:
+        """For how long the page has asked for nothing and changed nothing; 0 while it waits for an answer."""
+        if self._waits_for_an_answer():
+            return 0.0
+        return max(0.0, time.time() - max(self.navigated_at, self.last_changed_at, self._answered_at))
+
     async def settle(self, seconds: float) -> bool:
         """Wait until the page has settled, at most `seconds`; False when it had not by then.
 
@@ -220,13 +228,16 @@ class PageActivity:
 
     def _busy_for(self) -> float:
         """Seconds after which it is worth looking again; 0 when the page has settled."""
+        if self._waits_for_an_answer():
+            return _NAVIGATION_BEGINS_SECONDS
+        return max(0.0, self._changed_at + QUIET_SECONDS - time.monotonic())
+
+    def _waits_for_an_answer(self) -> bool:
         now = time.monotonic()
         for frame, asked_at in list(self._asked.items()):
             if now - asked_at > _NAVIGATION_BEGINS_SECONDS:
                 del self._asked[frame]
-        if self._loading or self._asked or self._pending:
-            return _NAVIGATION_BEGINS_SECONDS
-        return max(0.0, self._changed_at + QUIET_SECONDS - now)
+        return bool(self._loading or self._asked or self._pending)
 
     async def _let_page_finish_its_turn(self, seconds: float) -> bool:
         """Let handlers, microtasks and timers that are due run; False when there is no document to ask, or when

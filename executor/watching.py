@@ -12,7 +12,10 @@ from typing import Any
 from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError
 from playwright.async_api import Error as PlaywrightError
 
+from executor import browser_proxy
 from executor.downloads import Downloads
+from executor.network import NetworkRecord
+from executor.page_log import PageLog
 from executor.pictures import LivePictures
 from executor.settling import PageActivity
 
@@ -21,6 +24,9 @@ logger = logging.getLogger(__name__)
 _LONGEST_TEXT = 500
 # What pages complain about can be endless; the timeline needs the first few hundred.
 _MAX_EVENTS = 300
+
+# `enable_browser_alerts`: how long a dialog is left for somebody else to see before it is accepted.
+DIALOG_LEFT_SECONDS = 0.15
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -48,14 +54,31 @@ class Tab:
 
 
 class Tabs:
-    """The pages of an attempt in the order of their opening. The newest one that is open is the current one."""
+    """The pages of an attempt in the order of their opening. The current one is the newest that is open, or one that
+    was switched to, until it closes or another opens."""
 
-    def __init__(self, context: BrowserContext, *, downloads: Downloads, report: Report) -> None:
+    def __init__(
+        self,
+        context: BrowserContext,
+        *,
+        downloads: Downloads,
+        network: NetworkRecord,
+        log: PageLog,
+        report: Report,
+        mask: Callable[[str], str],
+        leave_dialogs: bool = False,
+    ) -> None:
         self._context = context
         self._downloads = downloads
+        self._network = network
+        self._log = log
         self._report_everything = report
+        self._mask = mask
+        self._leave_dialogs = leave_dialogs
         self._reported = 0
+        self._is_stopped = False
         self._tabs: dict[Page, Tab] = {}
+        self._switched_to: Tab | None = None
         self._answers: set[asyncio.Task[None]] = set()
         self._opened = asyncio.Event()
         self.opened_count = 0
@@ -67,6 +90,7 @@ class Tabs:
         context.on("dialog", self._on_dialog)
         context.on("console", self._on_console)
         context.on("weberror", self._on_web_error)
+        context.on("close", self._on_context_close)
         for page in context.pages:
             self._on_page(page)
 
@@ -88,8 +112,24 @@ class Tabs:
 
     @property
     def current(self) -> Tab:
-        """The newest open tab. Raises IndexError when a page has closed the last one."""
-        return self.all[-1]
+        """The tab that is acted on. Raises IndexError when a page has closed the last one."""
+        return self._switched_to or self.all[-1]
+
+    async def switch_to(self, tab: Tab) -> None:
+        """Make an open tab the current one, and the one in front."""
+        self._switched_to = tab
+        await tab.ready()
+        await tab.page.bring_to_front()
+
+    async def switch_to_newest(self) -> None:
+        """Forget what was switched to."""
+        await self.switch_to(self.all[-1])
+        self._switched_to = None
+
+    async def close(self, tab: Tab) -> None:
+        """Close a tab, whatever its page says to that."""
+        await tab.page.close()
+        self._on_close(tab.page)
 
     def tab_of(self, page: Page) -> Tab | None:
         return self._tabs.get(page)
@@ -104,10 +144,12 @@ class Tabs:
         return self.opened_count > more_than
 
     def stop(self) -> None:
+        self._is_stopped = True
         for tab in self._tabs.values():
             tab.forget()
         for answer in self._answers:
             answer.cancel()
+        self._network.stop()
 
     # --- what happens ----------------------------------------------------------------------------------------
 
@@ -118,70 +160,104 @@ class Tabs:
         elif self._reported == _MAX_EVENTS:
             self._report_everything("note", {"text": f"more than {_MAX_EVENTS} events of pages; the rest is left out"})
 
+    def _told(self, text: str) -> str:
+        # Masked before it is cut: half of a secret would not be recognized anymore.
+        return self._mask(text)[:_LONGEST_TEXT]
+
     def _on_page(self, page: Page) -> None:
         self._tabs[page] = Tab(page)
+        self._network.on_page(page)
         page.on("download", self._downloads.on_download)
         page.on("close", self._on_close)
         page.on("crash", self._on_crash)
+        self._switched_to = None
         self.opened_count += 1
         if self.opened_count > 1:
             self._downloads.on_new_tab()
-            self._report("tab", {"state": "opened", "url": page.url})
+            self._report("tab", {"state": "opened", "url": self._told(page.url)})
         self._opened.set()
 
     def _on_close(self, page: Page) -> None:
         tab = self._tabs.pop(page, None)
         if tab is not None:
             tab.forget()
-            self._report("tab", {"state": "closed", "url": page.url})
+            if tab is self._switched_to:
+                self._switched_to = None
+            if not self._is_stopped:  # else it is we who close all of them
+                self._report("tab", {"state": "closed", "url": self._told(page.url)})
 
     def _on_crash(self, page: Page) -> None:
         if (tab := self._tabs.get(page)) is not None:
             tab.has_crashed = True
-        self._report("crash", {"url": page.url})
+        self._report("crash", {"of": "page", "url": self._told(page.url)})
+
+    def _on_context_close(self, _context: BrowserContext) -> None:
+        if not self._is_stopped:  # nobody of ours closed it
+            self._report("crash", {"of": "browser"})
 
     def _on_dialog(self, dialog: Dialog) -> None:
-        self._report("dialog", {"type": dialog.type, "message": dialog.message[:_LONGEST_TEXT]})
-        answer = asyncio.ensure_future(self._accept(dialog))
+        answer = asyncio.ensure_future(self._answer(dialog))
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
 
-    @staticmethod
-    async def _accept(dialog: Dialog) -> None:
-        # The page may be closing, and its dialog with it.
-        with contextlib.suppress(PlaywrightError):
+    async def _answer(self, dialog: Dialog) -> None:
+        told = {"type": dialog.type, "message": self._told(dialog.message)}
+        outcome = "the run ended before it was answered"
+        try:
+            if self._leave_dialogs:
+                await asyncio.sleep(DIALOG_LEFT_SECONDS)
             await dialog.accept()
+            outcome = "accepted"
+        except PlaywrightError:
+            outcome = "its page closed before it was answered"
+        finally:
+            self._report("dialog", {**told, "answer": outcome})
 
     def _on_console(self, message: ConsoleMessage) -> None:
+        self._log.on_console(message)
         if message.type == "error":
             place = message.location["url"]
             if not place or place.startswith(("http", "blob", "about")):
-                self._report("console", {"text": message.text[:_LONGEST_TEXT], "url": place})
+                self._report("console", {"text": self._told(message.text), "url": self._told(place)})
 
     def _on_web_error(self, error: WebError) -> None:
-        self._report("page_error", {"text": str(error.error)[:_LONGEST_TEXT]})
+        self._log.on_console(error)
+        self._report("page_error", {"text": self._told(str(error.error))})
 
     def _on_request(self, request: Request) -> None:
+        self._log.on_request(request)
+        self._network.on_request(request)
         if (tab := self._tab_of(request)) is not None:
             tab.activity.on_request(request)
 
     def _on_response(self, response: Response) -> None:
+        self._log.on_response(response)
+        self._network.on_response(response)
         self._downloads.on_response(response, list(self._tabs))
         if (tab := self._tab_of(response.request)) is not None:
             tab.activity.on_response(response)
         if response.status >= 400 and response.request.resource_type in ("document", "xhr", "fetch"):
-            self._report("request_failed", {"url": response.url[:_LONGEST_TEXT], "status": response.status})
+            self._report("request_failed", {"url": self._told(response.url), "status": response.status})
 
     def _on_request_ended(self, request: Request) -> None:
-        if (tab := self._tab_of(request)) is not None:
-            tab.activity.on_request_ended(request)
+        self._log.on_request_ended(request, failure=None)
+        self._tell_ended(request)
 
     def _on_request_failed(self, request: Request) -> None:
-        self._on_request_ended(request)
-        failure = request.failure or ""
-        # Aborted means that the page went elsewhere or changed its mind.
-        if request.url.startswith("http") and "ERR_ABORTED" not in failure:
-            self._report("request_failed", {"url": request.url[:_LONGEST_TEXT], "error": failure})
+        failure = browser_proxy.in_clear_words(self._context, request.url, request.failure or "failed")
+        self._log.on_request_ended(request, failure=failure)
+        self._tell_ended(request)
+        # Aborted means that the page went elsewhere or changed its mind. Of what the policy refuses, the proxy tells.
+        if request.url.startswith("http") and "ERR_ABORTED" not in failure and not self._is_refused(request):
+            self._report("request_failed", {"url": self._told(request.url), "error": failure})
+
+    def _is_refused(self, request: Request) -> bool:
+        known = browser_proxy.failure_of(self._context, request.url)
+        return known is not None and known.is_refusal
+
+    def _tell_ended(self, request: Request) -> None:
+        if (tab := self._tab_of(request)) is not None:
+            tab.activity.on_request_ended(request)
 
     def _tab_of(self, request: Request) -> Tab | None:
         try:

@@ -1,8 +1,8 @@
 """One attempt from claim to end, as django-q2 calls it: `run(task_id, token)` in a worker process.
 
 The coroutine that drives the browser runs on the process's event loop, in a thread of its own. The main thread
-supervises it: it renews the lease, listens for cancellation, keeps the wall clock and sees the cluster stop. So a
-busy page never delays a heartbeat.
+supervises it: it renews the lease, listens for cancellation and answers, keeps the wall clock and sees the cluster
+stop. So a busy page never delays a heartbeat.
 """
 
 import logging
@@ -52,6 +52,11 @@ CLOSE_SECONDS = 5.0
 BROWSER_RETRY_SECONDS = 5.0
 # Between two tries to write an attempt's end while the database is away.
 DATABASE_RETRY_SECONDS = 1.0
+
+
+# Channels that the database announces on (migrations 0002 and 0005); the payload is the task's id.
+CANCELLED = "task_cancelled"
+ANSWERED = "task_answered"
 
 
 class Stop(Enum):
@@ -163,7 +168,12 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
     supervisor: Supervisor | None = None
     try:
         runner = AttemptRunner(
-            task=task, automation=_document(task.version.id), attempt_number=number, token=token, pool=me.pool
+            task=task,
+            automation=_document(task.version.id),
+            attempt_number=number,
+            token=token,
+            pool=me.pool,
+            is_last_attempt=lambda error: transitions.is_last_attempt(task_id, token, may_retry=error.may_retry),
         )
         supervisor = Supervisor(me, task, token, runner)
         supervisor.watch(me.loop.submit(runner.execute()))
@@ -203,7 +213,10 @@ class StoppedError(Exception):
 
 
 class Supervisor:
-    """Watches one attempt from the main thread: heartbeat, cancellation, wall clock, shutdown."""
+    """Watches one attempt from the main thread: heartbeat, cancellation, wall clock, shutdown.
+
+    The clock stands while the attempt waits for a person, and the news of an answer comes in here, too.
+    """
 
     def __init__(self, me: WorkerProcess, task: Task, token: int, runner: AttemptRunner) -> None:
         self._me = me
@@ -239,11 +252,14 @@ class Supervisor:
 
     def _reason_to_stop(self) -> Stop | None:
         now = time.monotonic()
-        if self._is_cancelled_by_notification() or now >= self._next_heartbeat:
+        notified = self._notifications()
+        if ANSWERED in notified:
+            self._runner.person_clock.tell()
+        if CANCELLED in notified or now >= self._next_heartbeat:
             self._next_heartbeat = now + settings.WORKER_HEARTBEAT_SECONDS
             if (reason := self._renew()) is not None:
                 return reason
-        if now >= self._deadline:
+        if now >= self._deadline + self._runner.person_clock.uncounted_seconds():
             return Stop.TIMED_OUT
         if self._must_end() and self._stopping_since is None:
             self._stopping_since = now
@@ -266,20 +282,22 @@ class Supervisor:
     def _listen(self) -> None:
         try:
             with connection.cursor() as cursor:
-                cursor.execute("LISTEN task_cancelled")
+                cursor.execute(f"LISTEN {CANCELLED}; LISTEN {ANSWERED}")
         except DatabaseError as error:
-            logger.warning("cannot listen for cancellation: %s", type(error).__name__)
+            logger.warning("cannot listen for cancellation and answers: %s", type(error).__name__)
             connection.close()
 
-    def _is_cancelled_by_notification(self) -> bool:
+    def _notifications(self) -> set[str]:
+        """The channels on which something was told about this task."""
         listening = _raw_connection()
         if listening is None:
-            return False
+            return set()
         try:
-            return str(self._task.id) in [each.payload for each in listening.notifies(timeout=0)]
+            told = list(listening.notifies(timeout=0))
         except psycopg.Error:
             connection.close()
-            return False
+            return set()
+        return {each.channel for each in told if each.payload == str(self._task.id)}
 
     def _renew(self) -> Stop | None:
         try:

@@ -7,7 +7,8 @@ from automation.placeholders import QUOTED
 
 
 class SelectOptionAction(DownloadingAction):
-    """Select options of a `<select>` by value, label or pattern; see `automation.choose_options`."""
+    """Select options by value, label or pattern (see `automation.choose_options`), of a `<select>` or of a list that
+    a page has built itself."""
 
     select_values: Annotated[list[str] | None, QUOTED] = None
 

@@ -40,7 +40,8 @@ BoundingBoxVariables = Annotated[list[str] | None, BeforeValidator(_check_four)]
 
 
 class TargetedAction(Element):
-    """An action on one element, found by `command`, else by a model from `prompt_instructions`."""
+    """An action on one element, found by `command`, else by `xpath`, `keyword` or `coordinates` (a point of the
+    view), else by a model from `prompt_instructions`."""
 
     command: Annotated[str | None, SOURCE] = None
     xpath: Annotated[str | None, TEXT] = None

@@ -24,7 +24,7 @@ from automation.actions.targeted import DownloadingAction, TargetedAction
 from automation.actions.text import InputTextAction, KeyPressAction
 from automation.linter import catalog
 from automation.linter.catalog import Finding
-from automation.linter.needs import has_usable_command, is_described
+from automation.linter.needs import can_be_found, is_described
 from automation.linter.survey import LoopScope, Survey, Visit, extraction_of, interaction_of
 from automation.nodes import ActionNode, AssertLocatorNode, ForLoopNode, IfElseNode, PrivateNode
 from automation.problems import shortened
@@ -251,7 +251,7 @@ def _nothing(visit: Visit, survey: Survey) -> Iterator[Finding]:
 
 
 def _skipped(visit: Visit, action: TargetedAction) -> str | None:
-    if not has_usable_command(visit, action):
+    if not can_be_found(visit, action):
         return "has skip_prompt and no command that can be used, so nothing is done at all"
     if isinstance(action, InputTextAction) and action.input_text is None:
         return "has no text, and skip_prompt, so nothing is typed"
@@ -264,7 +264,7 @@ def _target(visit: Visit, survey: Survey) -> Iterator[Finding]:
     action = visit.action
     if not isinstance(action, TargetedAction) or isinstance(action, KeyPressAction) or survey.is_remote_desktop:
         return
-    if not action.skip_prompt and not has_usable_command(visit, action) and not is_described(action):
+    if not action.skip_prompt and not can_be_found(visit, action) and not is_described(action):
         message = "has neither a command that can be used nor prompt_instructions, so no element can be found"
         yield catalog.NO_TARGET.at(visit.action_path, message, "Give it a command.")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from automation.actions.assertion import NetworkCallAssertion, PythonScriptAssertion
+from automation.actions.choice import SelectOptionAction
 from automation.actions.control import SetVariableAction
 from automation.actions.extraction import LocatorExtraction, OCRCoordinatesExtraction, VisionExtraction
 from automation.actions.pointer import DragToAction, ScrollAction
@@ -11,7 +12,9 @@ from automation.actions.targeted import TargetedAction
 from automation.actions.text import InputTextAction, KeyPressAction
 from automation.linter import catalog
 from automation.linter.catalog import Finding
+from automation.linter.needs import found_by
 from automation.linter.survey import Survey, Visit
+from automation.locators import Call
 from automation.nodes import AssertLocatorNode, ForLoopNode
 from automation.placeholders import has_placeholder
 
@@ -24,7 +27,8 @@ modechange nexttrack nonconvert playpause prevtrack select sleep stop volumedown
 KEYS_WITHOUT_MEANING = frozenset([*_NO_BROWSER_HAS.split(), *(f"f{number}" for number in range(13, 25))])
 # The keys that every other program presses.
 _PORTABLE_KEYS = frozenset(["enter", "tab", "space", "/", *"0123456789"])
-_PLAIN_FIELDS = ("coordinates", "keyword")
+# What only a page's own controls have: a select has none of these roles.
+_NO_SELECT = frozenset(["button", "menu", "option", "searchbox", "textbox"])
 
 
 def check(survey: Survey) -> Iterator[Finding]:
@@ -62,6 +66,11 @@ def _extensions(visit: Visit) -> Iterator[Finding]:
                 yield _extension(f"{here}.all", "other programs read the first match only")
         case _, SetVariableAction(as_list=True):
             yield _extension(f"{here}.as_list", "other programs store the list as one value")
+        case _, InputTextAction(is_slider=True):
+            message = "other programs ignore is_slider, and move no slider that a page has drawn itself"
+            yield _extension(f"{here}.is_slider", message)
+        case _, SelectOptionAction() if _is_no_select(visit):
+            yield _extension(f"{here}.command", "other programs choose options of a <select> only")
         case _, DragToAction():
             yield _extension(here, "other programs refuse a document with drag_to")
         case _, KeyPressAction() if any(has_placeholder(key) for key in action.keys):
@@ -98,12 +107,34 @@ def _without_effect(visit: Visit, survey: Survey) -> Iterator[Finding]:
         message = "always fails in other programs; here it is judged"
         fix = "Use an assert_locator_node or an llm assertion if the document is to run elsewhere, too."
         yield catalog.ASSERTION_ELSEWHERE.at(path, message, fix)
-    fields: list[str] = []
+    if survey.is_remote_desktop:
+        return
     if isinstance(action, TargetedAction):
-        fields = [name for name in _PLAIN_FIELDS if getattr(action, name) is not None]
-    if isinstance(action, InputTextAction) and action.is_slider:
-        fields.append("is_slider")
+        yield from _other_means(visit, action)
     if isinstance(action, ScrollAction) and action.prompt_instructions:
-        fields.append("prompt_instructions")
-    for name in fields if not survey.is_remote_desktop else ():
-        yield catalog.NO_EFFECT.at(f"{path}.{name}", f"{name} is kept, and has no effect", "Leave it out.")
+        yield _no_effect(f"{path}.prompt_instructions", "prompt_instructions")
+
+
+def _other_means(visit: Visit, action: TargetedAction) -> Iterator[Finding]:
+    """A keyword and a point count only where nothing better is given."""
+    way = found_by(visit, action)
+    for name in ("keyword", "coordinates"):
+        if getattr(action, name) is None:
+            continue
+        path = f"{visit.action_path}.{name}"
+        if name == way:
+            yield _extension(path, f"other programs ignore {name}; here the element is found by it")
+        else:
+            yield _no_effect(path, name)
+
+
+def _no_effect(path: str, name: str) -> Finding:
+    return catalog.NO_EFFECT.at(path, f"{name} is kept, and has no effect", "Leave it out.")
+
+
+def _is_no_select(visit: Visit) -> bool:
+    for command in visit.commands:
+        if command.field == "command" and command.tree is not None:
+            last = next((step for step in reversed(command.tree.steps) if isinstance(step, Call)), None)
+            return last is not None and last.method == "get_by_role" and last.arguments[0] in _NO_SELECT
+    return False

@@ -27,6 +27,7 @@ from automation.linter import catalog
 from automation.linter.catalog import Finding
 from automation.linter.survey import Survey, Visit, interaction_of
 from automation.nodes import PrivateNode
+from automation.placeholders import has_placeholder
 from automation.problems import shortened
 
 _SCRIPTS = (PythonScriptAction, PythonScriptExtraction, PythonScriptAssertion)
@@ -61,7 +62,7 @@ def _of_node(visit: Visit, survey: Survey) -> Iterator[Finding]:
             message = "runs only if the operator allows scripts and an administrator trusts this automation"
             yield catalog.SCRIPTS.at(path, message, "Do it with the actions of the language where that is possible.")
         case HumanInLoopAction():
-            message = f"waits up to {action.max_wait_time:g} s for a person; without a takeover it fails at once"
+            message = f"waits up to {action.max_wait_time:g} s for a person; with HUMAN_IN_LOOP=false it fails at once"
             yield catalog.PERSON.at(path, message, "Make sure that someone watches tasks of this automation.")
         case AgenticTaskAction(backend="browserbase") | CloseOverlayPopupAction(backend="browserbase"):
             yield catalog.BACKEND.at(f"{path}.backend", "“browserbase” always fails at run time", "Leave backend out.")
@@ -102,14 +103,35 @@ def is_internal(url: str) -> bool:
     return host.endswith(".localhost") or bool(host and callback_url_problem(url))
 
 
-def has_usable_command(visit: Visit, action: TargetedAction) -> bool:
-    """Whether the element can be found without a model: by a command or xpath that is read and tried."""
+def found_by(visit: Visit, action: TargetedAction) -> str | None:
+    """The field that an element is found by without a model: command, xpath, keyword or coordinates."""
     interaction = interaction_of(visit.node)
-    if action.skip_command or interaction is None or interaction.max_tries <= 0:
-        return False
-    if action.command is None:
-        return action.xpath is not None
-    return any(command.field == "command" and not command.error for command in visit.commands)
+    if isinstance(action, KeyPressAction) or interaction is None or interaction.max_tries <= 0:
+        return None
+    if not action.skip_command and action.command is not None:
+        return "command"
+    if not action.skip_command and action.xpath is not None:
+        return "xpath"
+    if action.keyword is not None and action.keyword.strip():
+        return "keyword"
+    return None if action.coordinates is None else "coordinates"
+
+
+def can_be_found(visit: Visit, action: TargetedAction) -> bool:
+    """Whether the element can be found without a model: what it is found by is read and tried."""
+    match found_by(visit, action):
+        case None:
+            return False
+        case "command":
+            return any(command.field == "command" and not command.error for command in visit.commands)
+        case "coordinates":
+            return all(_may_be_number(each) for each in action.coordinates or ())
+        case _:
+            return True
+
+
+def _may_be_number(value: int | str) -> bool:
+    return isinstance(value, int) or has_placeholder(value) or value.strip().removeprefix("-").isdecimal()
 
 
 def model_reason(visit: Visit) -> str | None:
@@ -144,7 +166,7 @@ def model_reason(visit: Visit) -> str | None:
 def _targeted_reason(visit: Visit, action: TargetedAction) -> str | None:
     if action.skip_prompt:
         return None
-    if not has_usable_command(visit, action):
+    if not can_be_found(visit, action):
         return "no command finds the element, so a language model has to" if is_described(action) else None
     if isinstance(action, InputTextAction) and action.input_text is None:
         return "no text is given, so a language model writes it"

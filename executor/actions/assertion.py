@@ -9,13 +9,18 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator
 
 from automation import AssertLocatorNode, LocatorError
-from executor.errors import AssertionFailedError, AutomationError, BrowserCrashedError, ElementNotFoundError, is_gone
+from automation.actions.assertion import NetworkCallAssertion
+from executor.errors import AssertionFailedError, AutomationError, ElementNotFoundError, first_line, is_gone
+from executor.fetching import shown
 from executor.locators import build_locator, candidates_in_words, find_candidates
+from executor.network import Call
 from executor.run import Run
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.25
 _TEXT_TIMEOUT_MS = 500
+_CALL_SECONDS = 5.0
+_HEADERS_SECONDS = 1.0
 
 
 async def assert_locator(node: AssertLocatorNode, run: Run) -> None:
@@ -38,8 +43,8 @@ async def assert_locator(node: AssertLocatorNode, run: Run) -> None:
             seen = str(error) if node.assertion == "to_be_visible" else None
         except PlaywrightError as error:
             if is_gone(error):
-                raise BrowserCrashedError("the page went away while it was checked") from error
-            seen = str(error).splitlines()[0]
+                _ = run.tab  # says so when the page crashed or was the last one; else the next look is at another tab
+            seen = first_line(error)
         if seen is None or time.monotonic() >= deadline:
             break
         await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
@@ -80,3 +85,45 @@ def _normalized(text: str) -> str:
     """Any run of blanks, no-break and narrow ones among them, is one space."""
     plain = "".join(" " if unicodedata.category(each) == "Zs" else each for each in text)
     return re.sub(r"\s+", " ", plain).strip()
+
+
+async def network_call(action: NetworkCallAssertion, run: Run) -> None:
+    """A request or response since the last interaction has the pattern in its address and all these headers; one that
+    comes within five seconds counts.
+
+    Errors: AssertionFailedError.
+    """
+    deadline = time.monotonic() + _CALL_SECONDS
+    wanted = {name.lower(): value.strip() for name, value in (action.header_filter or {}).items()}
+    examined: set[Call] = set()
+    while True:
+        recorded = run.network.recorded
+        for call in run.network.matching(action.url_pattern):
+            if call not in examined and await _has_headers(call, wanted):
+                run.step.note(f"{call.kind} {call.request.method} {shown(call.url)}")
+                return
+            examined.add(call)
+        left = max(0.0, deadline - time.monotonic())
+        if not await run.network.wait_for_more(than=recorded, seconds=left):
+            break
+    raise AssertionFailedError(f"{run.step.label}: {_why_no_call(action, len(examined))}")
+
+
+async def _has_headers(call: Call, wanted: dict[str, str]) -> bool:
+    if not wanted:
+        return True
+    message = call.request if call.response is None else call.response
+    try:
+        # All of them come from the browser, a moment later than the event.
+        headers = await asyncio.wait_for(message.all_headers(), _HEADERS_SECONDS)
+    except (PlaywrightError, TimeoutError):
+        headers = message.headers
+    return all(name in headers and headers[name].strip() == value for name, value in wanted.items())
+
+
+def _why_no_call(action: NetworkCallAssertion, matching: int) -> str:
+    where = "" if action.url_pattern is None else f" with “{action.url_pattern}” in its address"
+    if not matching:
+        return f"no network call{where} was made since the last interaction, nor within {_CALL_SECONDS:g} s"
+    names = ", ".join(action.header_filter or ())
+    return f"none of {matching} network calls{where} has these headers: {names}"

@@ -1,5 +1,7 @@
 """Choosing: options of a select, check boxes, radio buttons."""
 
+from collections.abc import Sequence
+
 from playwright.async_api import Locator
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
@@ -7,12 +9,12 @@ from automation import choose_options
 from automation.actions.choice import CheckAction, SelectOptionAction, UncheckAction
 from executor.actions.targeted import Target, act_on_element
 from executor.downloading import with_download
-from executor.errors import ActionTimeoutError
+from executor.dropdowns import choose, kind_of_choice
+from executor.errors import NEEDS_MODEL, ActionTimeoutError
 from executor.run import Run
 
 # Constant functions.
 _OPTIONS = "select => [...select.options].map(option => [option.value, option.label])"
-_IS_SELECT = "element => element.tagName === 'SELECT'"
 _IS_RADIO = "element => element.type === 'radio' || element.getAttribute('role') === 'radio'"
 _VISIBLE_PART = """element => {
   const label = element.labels && [...element.labels].find(each => each.getClientRects().length);
@@ -21,23 +23,33 @@ _VISIBLE_PART = """element => {
 
 
 async def select_option(action: SelectOptionAction, run: Run) -> None:
-    """Select the options that the author means; see `automation.choose_options`.
+    """Select the options that the author means (see `automation.choose_options`): of a `<select>`, or of a list that
+    the page has built itself.
 
-    Errors: ElementNotFoundError, ActionTimeoutError (no select, no such option), DownloadMissingError.
+    Errors: ElementNotFoundError, ActionTimeoutError (offers no options, no such option), DownloadMissingError.
     """
     wanted = action.select_values
     if wanted is None:
-        run.step.skip("there are no values to select, and no language model is configured to propose some")
+        by_model = "" if action.skip_prompt else f"; proposing some {NEEDS_MODEL}"
+        run.step.skip(f"there are no values to select{by_model}")
         return
 
     async def act(target: Target) -> None:
-        if not await target.locator.evaluate(_IS_SELECT, timeout=target.timeout_ms):
-            raise ActionTimeoutError("the element is not a <select>")
-        options = await target.locator.evaluate(_OPTIONS, timeout=target.timeout_ms)
-        values = choose_options([(str(value), str(label)) for value, label in options], wanted)
-        await target.locator.select_option(values, timeout=target.timeout_ms)
+        match await kind_of_choice(target.locator, timeout_ms=target.timeout_ms):
+            case "select":
+                await _select(target, wanted)
+            case "combobox" | "listbox":
+                await choose(target.locator, wanted, timeout_ms=target.timeout_ms)
+            case _:
+                raise ActionTimeoutError("the element is not a <select>, and has no role combobox or listbox")
 
     await with_download(action, run, act_on_element(action, run, act, only_once=action.expect_download))
+
+
+async def _select(target: Target, wanted: Sequence[str]) -> None:
+    options = await target.locator.evaluate(_OPTIONS, timeout=target.timeout_ms)
+    values = choose_options([(str(value), str(label)) for value, label in options], wanted)
+    await target.locator.select_option(values, timeout=target.timeout_ms)
 
 
 async def check(action: CheckAction, run: Run) -> None:

@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from django.conf import settings
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page, Response
+from playwright.async_api import Page, Request, Response
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from automation.actions.navigation import GoBackAction, GoToUrlAction
+from executor import browser_proxy
+from executor.browser_proxy import Failure
 from executor.errors import BrowserCrashedError, NavigationError, first_line, is_gone
 from executor.run import Run
+from inference.egress.hosts import AddressError, read_url, without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -33,25 +38,56 @@ async def go_to_url(action: GoToUrlAction, run: Run) -> None:
 async def open_address(page: Page, url: str) -> str | None:
     """Open `url` and wait for its load event; what people should know about it, or None.
 
-    Raises NavigationError for an address that cannot be opened, also after some pauses; with STRICT_NAVIGATION
-    also for a slow page and for HTTP 4xx and 5xx.
+    Raises NavigationError for an address that cannot be opened, also after some pauses, and at once for one that may
+    not be: other schemes than http and https, credentials in it, or a host that the policy refuses; with
+    STRICT_NAVIGATION also for a slow page and for HTTP 4xx and 5xx.
     """
+    _require_openable(url)
     for pause in (*RETRY_PAUSES, None):
-        try:
-            response = await page.goto(url, wait_until="load", timeout=NAVIGATION_SECONDS * 1000)
-        except PlaywrightTimeoutError:
-            return _slow(url)
-        except PlaywrightError as error:
-            if is_gone(error):
-                raise BrowserCrashedError(f"the page is gone ({first_line(error)})") from error
-            if _went_elsewhere(error):
-                return None
-            if pause is None or not _may_pass(error):
-                raise NavigationError(f"could not open {url}: {_network_error(error)}") from error
-            await asyncio.sleep(pause)
-        else:
-            return _judge_answer(url, response)
+        with _failed_navigations(page) as failed:
+            try:
+                response = await page.goto(url, wait_until="load", timeout=NAVIGATION_SECONDS * 1000)
+            except PlaywrightTimeoutError:
+                return _slow(url)
+            except PlaywrightError as error:
+                if is_gone(error):
+                    raise BrowserCrashedError(f"the page is gone ({first_line(error)})") from error
+                if _went_elsewhere(error):
+                    return None
+                failure = browser_proxy.failure_of(page.context, failed[-1] if failed else url)
+                if pause is None or not _may_pass(error, failure):
+                    raise NavigationError(f"could not open {url}: {_reason(error, failure)}") from error
+            else:
+                return _judge_answer(url, response)
+        await asyncio.sleep(pause)
     return None
+
+
+def _require_openable(url: str) -> None:
+    """Blank and data: pages hold nothing of this machine, and what they ask for meets the policy like all else."""
+    address = url.strip()
+    if address.lower() == "about:blank" or address[:5].lower() == "data:":
+        return
+    try:
+        read_url(address)
+    except AddressError as error:
+        raise NavigationError(f"could not open {without_credentials(url)}: {error}") from error
+
+
+@contextmanager
+def _failed_navigations(page: Page) -> Generator[list[str]]:
+    """Addresses of the page's own navigations that fail meanwhile; after redirects, the error names the first only."""
+    failed: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.is_navigation_request() and request.frame == page.main_frame:
+            failed.append(request.url)
+
+    page.on("requestfailed", note)
+    try:
+        yield failed
+    finally:
+        page.remove_listener("requestfailed", note)
 
 
 def _slow(url: str) -> str:
@@ -76,13 +112,22 @@ def _went_elsewhere(error: PlaywrightError) -> bool:
     return "Download is starting" in text or "interrupted by another navigation" in text or "ERR_ABORTED" in text
 
 
-def _may_pass(error: PlaywrightError) -> bool:
-    """Whether the network may be better in a moment; a text that is no address stays one."""
+def _may_pass(error: PlaywrightError, failure: Failure | None) -> bool:
+    """Whether the network may be better in a moment; a text that is no address stays one, and a refusal too."""
+    if failure is not None and failure.is_refusal and _is_of_proxy(error):
+        return False
     return "invalid URL" not in str(error) and "ERR_UNSAFE_PORT" not in str(error)
 
 
-def _network_error(error: PlaywrightError) -> str:
-    """`net::ERR_NAME_NOT_RESOLVED` rather than the whole sentence with the address again."""
+def _is_of_proxy(error: PlaywrightError) -> bool:
+    return browser_proxy.CONNECTION_FAILED in str(error)
+
+
+def _reason(error: PlaywrightError, failure: Failure | None = None) -> str:
+    """`net::ERR_NAME_NOT_RESOLVED` rather than the whole sentence with the address again, and what the proxy knows
+    rather than that the proxy did not connect."""
+    if failure is not None and _is_of_proxy(error):
+        return failure.reason
     line = first_line(error)
     return line.partition(" at ")[0] if line.startswith("net::") else line
 
@@ -100,6 +145,6 @@ async def go_back(action: GoBackAction, run: Run) -> None:
             return
         raise NavigationError(f"going back from {before} took more than {_GO_BACK_SECONDS:g} s") from error
     except PlaywrightError as error:
-        raise NavigationError(f"could not go back: {_network_error(error)}") from error
+        raise NavigationError(f"could not go back: {_reason(error)}") from error
     if response is None and run.page.url == before:
         run.step.note("there was no page to go back to")

@@ -1,12 +1,18 @@
-"""Clicking, hovering, scrolling."""
+"""Clicking, hovering, dragging, scrolling."""
 
 import asyncio
 from typing import Any
 
-from automation.actions.pointer import ClickElementAction, HoverAction, ScrollAction
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+
+from automation import LocatorError
+from automation.actions.pointer import ClickElementAction, DragToAction, HoverAction, ScrollAction
 from executor.actions.targeted import Target, act_on_element
 from executor.downloading import with_download
-from executor.errors import playwright_errors
+from executor.errors import ActionTimeoutError, ElementNotFoundError, is_gone, playwright_errors, reason_in
+from executor.locators import build_locator
+from executor.points import Point
 from executor.run import Run
 
 _WHEEL_PIXELS = 2000
@@ -14,6 +20,9 @@ _SCROLL_PAUSE_SECONDS = 0.1
 _UNCHANGED_TIMES = 3
 # A page that grows for ever is scrolled for as long as the task may run; this only ends a loop of ours.
 _MAX_WHEEL_TURNS = 10_000
+# How long an element to drop on is waited for when the drag begins at a point.
+_DROP_TARGET_MS = 5_000
+_NUDGE_PIXELS = 6
 
 # Constant functions. A box is given as its middle: what lies there, or the nearest scrollable thing around it.
 _WINDOW_POSITION = "() => [scrollY, document.documentElement.scrollHeight, innerHeight]"
@@ -34,23 +43,30 @@ async def click_element(action: ClickElementAction, run: Run) -> None:
 
     async def act(target: Target) -> None:
         if action.mouse_click:
-            await _click_with_mouse(action, run, target)
+            await _click_with_mouse(action, run, _corner(action, target))
         elif action.double_click:
             await target.locator.dblclick(force=action.force, timeout=target.timeout_ms)
         else:
             await target.locator.click(button=action.button, force=action.force, timeout=target.timeout_ms)
 
-    await with_download(action, run, act_on_element(action, run, act, only_once=action.expect_download))
+    async def at_point(point: Point) -> None:
+        await _click_with_mouse(action, run, point)
+
+    acting = act_on_element(action, run, act, at_point=at_point, only_once=action.expect_download)
+    await with_download(action, run, acting)
 
 
-async def _click_with_mouse(action: ClickElementAction, run: Run, target: Target) -> None:
-    """One click of the raw mouse at the element's top left corner plus the deviation."""
-    box = target.box or await target.locator.bounding_box(timeout=target.timeout_ms)
-    if box is None:
-        return
+async def _click_with_mouse(action: ClickElementAction, run: Run, point: Point) -> None:
+    """One click (or double-click) of the raw mouse."""
+    await run.page.mouse.click(point.x, point.y, button=action.button, click_count=2 if action.double_click else 1)
+
+
+def _corner(action: ClickElementAction, target: Target) -> Point:
+    """The element's top left corner plus the deviation."""
+    if target.box is None:
+        raise ActionTimeoutError("the element has no place on the page where a mouse could click")
     deviation = action.mouse_click_deviation or {}
-    x, y = box["x"] + deviation.get("x", 0), box["y"] + deviation.get("y", 0)
-    await run.page.mouse.click(x, y, button=action.button, click_count=2 if action.double_click else 1)
+    return Point(target.box["x"] + deviation.get("x", 0), target.box["y"] + deviation.get("y", 0))
 
 
 async def hover(action: HoverAction, run: Run) -> None:
@@ -59,7 +75,82 @@ async def hover(action: HoverAction, run: Run) -> None:
     async def act(target: Target) -> None:
         await target.locator.hover(timeout=target.timeout_ms)
 
-    await act_on_element(action, run, act)
+    async def at_point(point: Point) -> None:
+        await run.page.mouse.move(point.x, point.y)
+
+    await act_on_element(action, run, act, at_point=at_point)
+
+
+async def drag_to(action: DragToAction, run: Run) -> None:
+    """Press the mouse on the element, move it onto `target` in so many steps, and let go there.
+
+    Errors: ElementNotFoundError, ActionTimeoutError (one of the two is not there; then nothing was picked up).
+    """
+    try:
+        command = run.parse(action.target)
+    except LocatorError as error:
+        raise ElementNotFoundError(f"the locator command of the target {error}") from error
+    if command is None:
+        raise ElementNotFoundError("the target's locator command is blank")
+
+    async def act(target: Target) -> None:
+        drop = build_locator(command, run.page)
+        await _await_drop_target(drop, target.timeout_ms)
+        await target.locator.hover(timeout=target.timeout_ms)
+        await _drag(run, _middle(target), drop, action.steps, target.timeout_ms)
+
+    async def at_point(point: Point) -> None:
+        drop = build_locator(command, run.page)
+        await _await_drop_target(drop, _DROP_TARGET_MS)
+        await run.page.mouse.move(point.x, point.y)
+        await _drag(run, point, drop, action.steps, _DROP_TARGET_MS)
+
+    await act_on_element(action, run, act, at_point=at_point)
+
+
+async def _await_drop_target(drop: Locator, timeout_ms: float) -> None:
+    """Nothing is picked up that could not be put down."""
+    try:
+        await drop.wait_for(state="visible", timeout=timeout_ms)
+    except PlaywrightError as error:
+        if is_gone(error):
+            raise
+        raise ActionTimeoutError(f"the target to drop on: {reason_in(error)}") from error
+
+
+def _middle(target: Target) -> Point:
+    """Where the pointer is after a hover."""
+    if target.box is None:
+        raise ActionTimeoutError("the element has no place on the page where a mouse could press it")
+    return Point(target.box["x"] + target.box["width"] / 2, target.box["y"] + target.box["height"] / 2)
+
+
+async def _drag(run: Run, start: Point, drop: Locator, steps: int, timeout_ms: float) -> None:
+    """From `start`, where the mouse is, to the middle of `drop`."""
+    mouse = run.page.mouse
+    await mouse.down()
+    try:
+        end = await _middle_of(drop, timeout_ms)
+        if not _is_in_view(end, run.page):
+            # What is pressed begins to be dragged with the first moves; after a scroll it would lie elsewhere.
+            await mouse.move(start.x + _NUDGE_PIXELS, start.y + _NUDGE_PIXELS, steps=2)
+            await drop.scroll_into_view_if_needed(timeout=timeout_ms)
+            end = await _middle_of(drop, timeout_ms)
+        await mouse.move(end.x, end.y, steps=steps)
+    finally:
+        await mouse.up()
+
+
+async def _middle_of(drop: Locator, timeout_ms: float) -> Point:
+    box = await drop.bounding_box(timeout=timeout_ms)
+    if box is None:
+        raise ActionTimeoutError("the target to drop on went away")
+    return Point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def _is_in_view(point: Point, page: Page) -> bool:
+    size = page.viewport_size
+    return size is None or (0 <= point.x < size["width"] and 0 <= point.y < size["height"])
 
 
 async def scroll(action: ScrollAction, run: Run) -> None:

@@ -2,13 +2,23 @@
 
 import asyncio
 
+from playwright.async_api import Keyboard
+
 from automation import is_single_unresolved_placeholder, mentions_empty_input
 from automation.actions.text import InputTextAction, KeyPressAction
 from executor.actions.targeted import Target, act_on_element
-from executor.errors import playwright_errors
+from executor.errors import NEEDS_MODEL, ActionTimeoutError, playwright_errors
+from executor.points import Point
 from executor.run import Run
+from executor.sliders import move_slider
 
 _KEY_PAUSE_SECONDS = 0.1
+# A constant function: whether what has the focus, also in a shadow root, is filled by typing. A frame may be.
+_TAKES_TEXT = """() => {
+  let focused = document.activeElement;
+  while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+  return Boolean(focused) && (["INPUT", "TEXTAREA", "IFRAME"].includes(focused.tagName) || focused.isContentEditable);
+}"""
 
 # Names of the contract whose key Playwright calls differently.
 _KEYS = {
@@ -40,21 +50,29 @@ async def input_text(action: InputTextAction, run: Run) -> None:
     Source: https://playwright.dev/python/docs/api/class-locator#locator-fill
     """
     text = action.input_text
-    if (reason := _reason_to_skip(text, run)) is not None:
+    if (reason := _reason_to_skip(action, run)) is not None:
         run.step.skip(reason)
         return
 
     async def act(target: Target) -> None:
-        await _put_in(text or "", action, target, run)
+        if action.is_slider:
+            await move_slider(target.locator, text or "", timeout_ms=target.timeout_ms)
+        else:
+            await _put_in(text or "", action, target, run)
         if action.press_enter:
             await target.locator.press("Enter", timeout=target.timeout_ms)
 
-    await act_on_element(action, run, act)
+    async def at_point(point: Point) -> None:
+        await _put_in_at_point(text or "", action, point, run)
+
+    # Where a slider's number is in the view is not known: its element is looked for, and moved by keys.
+    await act_on_element(action, run, act, at_point=None if action.is_slider else at_point)
 
 
-def _reason_to_skip(text: str | None, run: Run) -> str | None:
+def _reason_to_skip(action: InputTextAction, run: Run) -> str | None:
+    text = action.input_text
     if text is None:
-        return "there is no text to type, and no language model is configured to write one"
+        return "there is no text to type" + ("" if action.skip_prompt else f"; writing one {NEEDS_MODEL}")
     if is_single_unresolved_placeholder(text):
         return f"{text} has no value"
     written = _text_as_written(run)
@@ -80,9 +98,31 @@ async def _put_in(text: str, action: InputTextAction, target: Target, run: Run) 
                 await target.locator.click(timeout=target.timeout_ms)
             else:
                 await target.locator.focus(timeout=target.timeout_ms)
-            for character in text:
-                await run.page.keyboard.press(_KEYS.get(character, character))
-                await asyncio.sleep(_KEY_PAUSE_SECONDS)
+            await _press_each(text, run.page.keyboard)
+
+
+async def _press_each(text: str, keyboard: Keyboard) -> None:
+    for character in text:
+        await keyboard.press(_KEYS.get(character, character))
+        await asyncio.sleep(_KEY_PAUSE_SECONDS)
+
+
+async def _put_in_at_point(text: str, action: InputTextAction, point: Point, run: Run) -> None:
+    """Click there, and give the text to what has the focus then."""
+    page = run.page
+    await page.mouse.click(point.x, point.y)
+    match action.fill_or_type:
+        case "fill":
+            if not await page.evaluate(_TAKES_TEXT):
+                raise ActionTimeoutError("nothing that takes a text is at this point")
+            await page.keyboard.press("ControlOrMeta+a")
+            await (page.keyboard.insert_text(text) if text else page.keyboard.press("Delete"))
+        case "type":
+            await page.keyboard.type(text)
+        case "key_press":
+            await _press_each(text, page.keyboard)
+    if action.press_enter:
+        await page.keyboard.press("Enter")
 
 
 async def key_press(action: KeyPressAction, run: Run) -> None:

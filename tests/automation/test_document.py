@@ -45,6 +45,7 @@ def test_the_defaults_of_the_contract_are_filled_in() -> None:
         "take_final_screenshot": True,
         "automation_description": None,
         "automation_endpoint": None,
+        "trace": "auto",
     }
 
 

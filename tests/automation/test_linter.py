@@ -519,3 +519,60 @@ def test_the_work_grows_with_the_document(shape: Callable[[int], dict[str, Any]]
 
 def test_a_document_with_one_mistake_many_times_is_told_so_often_and_no_more() -> None:
     assert len(lint(document(*[typed("{x[0]}")] * (2 * MAX_FINDINGS)))) == MAX_FINDINGS
+
+
+# A keyword, a point, a slider, a list of the page's own: used where nothing better is, and not portable
+
+
+def differences(action: dict[str, Any], kind: str = "click_element") -> list[tuple[str, str]]:
+    path = f"nodes[0].interaction_action.{kind}."
+    return [
+        (finding.rule, finding.path.removeprefix(path))
+        for finding in findings(interaction(kind, **action))
+        if finding.rule in ("AL901", "AL903")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "told_about"),
+    [
+        ({"keyword": "Save"}, [("AL901", "keyword")]),
+        ({"coordinates": [1, 2]}, [("AL901", "coordinates")]),
+        ({"keyword": "Save", "coordinates": [1, 2]}, [("AL901", "keyword"), ("AL903", "coordinates")]),
+        ({"command": 'get_by_text("a")', "keyword": "Save"}, [("AL903", "keyword")]),
+        ({"command": 'get_by_text("a")', "skip_command": True, "keyword": "Save"}, [("AL901", "keyword")]),
+        ({"xpath": "//a", "coordinates": [1, 2]}, [("AL903", "coordinates")]),
+        ({"keyword": " "}, [("AL903", "keyword")]),
+    ],
+)
+def test_other_means_of_finding_are_told_where_they_count(
+    action: dict[str, Any], told_about: list[tuple[str, str]]
+) -> None:
+    assert sorted(differences({**action, "prompt_instructions": "the button"})) == told_about
+
+
+def test_keys_go_to_no_element_whatever_names_one() -> None:
+    assert differences({"type": "enter", "keyword": "Save"}, "key_press") == [("AL903", "keyword")]
+
+
+@pytest.mark.parametrize(
+    ("action", "is_told"),
+    [
+        ({"keyword": "Save"}, False),
+        ({"coordinates": [1, 2]}, False),
+        ({"coordinates": ["{x[0]}", 2]}, False),
+        ({"coordinates": ["left", "top"]}, True),
+        ({"keyword": "", "skip_prompt": False}, True),
+    ],
+)
+def test_an_element_with_a_name_or_a_place_has_a_target(action: dict[str, Any], is_told: bool) -> None:
+    assert bool(told("AL518", interaction("click_element", **action), inputs={"x": [1]})) is is_told
+
+
+def test_a_slider_and_a_list_of_the_pages_own_are_told() -> None:
+    slider = {"command": 'get_by_label("Volume")', "input_text": "7", "is_slider": True}
+    assert differences(slider, "input_text") == [("AL901", "is_slider")]
+    assert differences({"command": 'get_by_role("button", name="Plan")', "select_values": ["a"]}, "select_option") == [
+        ("AL901", "command")
+    ]
+    assert differences({"command": 'get_by_label("Plan")', "select_values": ["a"]}, "select_option") == []

@@ -154,3 +154,17 @@ def test_searching_ends_when_the_steps_are_used_up() -> None:
     # Each character costs at least one step.
     with pytest.raises(PatternError, match="steps"):
         [pattern.found_in(text) for _ in range(MAX_STEPS // len(text))]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted", "chosen"),
+    [
+        ([("only", "Only")], ["something else"], ["something else"]),
+        ([("only", "Only")], ["onl"], ["only"]),
+        ([("Select One", "Choose"), ("x", "X")], ["nothing like it"], ["nothing like it"]),
+    ],
+)
+def test_what_is_left_is_not_taken_where_it_may_be_a_stand_in(
+    options: list[tuple[str, str]], wanted: list[str], chosen: list[str]
+) -> None:
+    assert choose_options(options, wanted, takes_what_is_left=False) == chosen

@@ -18,6 +18,7 @@ RENAMED = {
 }
 # Fields beyond the published language; docs/automation-language.md lists them.
 EXTENSIONS = {
+    "Automation": {"trace"},
     "ActionNode": {"label", "commit_point"},
     "AssertLocatorNode": {"label", "text", "count", "must_hold"},
     "ForLoopNode": {"label", "break_if"},

@@ -173,6 +173,14 @@ def test_iframe_and_widget(play: Any) -> None:
     }
 
 
+def test_triage_takes_the_first_of_the_queue(play: Any) -> None:
+    outputs = play("northwind-triage").outputs
+    assert outputs["news"] == "The queue was refreshed: 4 referrals wait."
+    assert outputs["taken"] == "You took the referral of Hyejin Park."
+    assert outputs["next_in_line"].startswith("Emeka Nwosu")
+    assert outputs["state"] == "Ready"
+
+
 def test_record_effect_counts_one(play: Any, portal: Portal) -> None:
     assert play("northwind-record-effect", id=["a b/ü"]).outputs == {"effect_count": "1"}
     assert portal.get("/effects").json()["by_id"] == {"a b/ü": 1}

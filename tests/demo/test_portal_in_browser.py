@@ -164,6 +164,27 @@ def test_pinboard_lives_in_an_open_shadow_root(desk: Page) -> None:
     expect(desk.get_by_text("No notes are pinned.")).to_be_visible()
 
 
+def test_pinned_notes_are_dragged_to_what_is_done(desk: Page) -> None:
+    desk.goto("/notes")
+    desk.get_by_label("Note text").fill("Call the lab")
+    desk.get_by_role("button", name="Pin note").click()
+    note = desk.get_by_role("listitem").filter(has_text="Call the lab")
+    note.get_by_text("Call the lab").drag_to(desk.get_by_role("list", name="Done"))
+    expect(desk.get_by_role("list", name="Done").get_by_role("listitem")).to_have_text("Call the labUnpin")
+    expect(desk.get_by_text("No notes are pinned.")).to_be_visible()
+
+
+def test_the_size_of_notes_is_a_slider_with_keys(desk: Page) -> None:
+    desk.goto("/notes")
+    slider = desk.get_by_role("slider", name="Note size")
+    for key in ("ArrowRight", "ArrowUp", "ArrowLeft", "ArrowRight"):
+        slider.press(key)
+    expect(slider).to_have_attribute("aria-valuenow", "120")
+    for _ in range(9):
+        slider.press("ArrowDown")
+    expect(slider).to_have_attribute("aria-valuenow", "80")
+
+
 def test_coverage_card_is_a_popup_that_closes_itself(desk: Page) -> None:
     desk.goto("/patients/1001")
     with desk.expect_popup() as opened:

@@ -3,20 +3,28 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.core.files.storage import default_storage
+from playwright.async_api import BrowserContext, Page
 
 from automation import load
 from executor import database
 from executor.browser import BrowserPool
+from executor.downloads import Downloads
+from executor.errors import RunError
 from executor.loop import WorkerLoop
+from executor.place import Place
 from executor.runner import AttemptRunner
+from executor.walk import Walk
 from inference.models import Artifact, Step, Task, TaskEvent
 from tests import factories
+from tests.executor.site.calls import CallSite
 from tests.executor.site.server import Site
 
 RUN_SECONDS = 90
@@ -50,6 +58,21 @@ def _site() -> Iterator[Site]:
 def site(_site: Site) -> Site:
     _site.requests.clear()
     return _site
+
+
+@pytest.fixture(scope="session")
+def _calls() -> Iterator[CallSite]:
+    site = CallSite()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def calls(_calls: CallSite) -> CallSite:
+    _calls.requests.clear()
+    _calls.files.clear()
+    _calls.once.clear()
+    return _calls
 
 
 @dataclass
@@ -92,25 +115,80 @@ def _stored(row: Artifact) -> bytes:
 Prepare = Callable[..., AttemptRunner]
 
 
+def make_runner(
+    nodes: Sequence[Mapping[str, Any]],
+    *,
+    pool: BrowserPool,
+    url: str = "",
+    inputs: Mapping[str, Sequence[Any]] | None = None,
+    is_last_attempt: Callable[[RunError], bool] = lambda _: True,
+    **fields: Any,
+) -> AttemptRunner:
+    """A runner for a running task of a document made of `nodes`."""
+    values = {name: list(items) for name, items in (inputs or {}).items()}
+    fields.setdefault("take_final_screenshot", False)
+    document = factories.a_document(inputs=list(values), nodes=nodes, url=url, **fields)
+    automation = factories.make_automation(document=document)
+    task = factories.make_task(automation=automation, status="running", input_parameters=values)
+    return AttemptRunner(
+        task=task,
+        automation=load(document),
+        attempt_number=1,
+        token=task.lease_token,
+        pool=pool,
+        is_last_attempt=is_last_attempt,
+    )
+
+
 @pytest.fixture
 def prepare(pool: BrowserPool) -> Prepare:
-    """A runner for a running task of a document made of `nodes`."""
+    """`make_runner` with the browser of all tests."""
+    return partial(make_runner, pool=pool)
 
-    def make(
+
+class NoPages:
+    """A browser context of Playwright in which no page was ever opened: enough for nodes that need none."""
+
+    pages = ()
+
+    def on(self, event: str, listener: Callable[..., object]) -> None:
+        """Nothing ever happens here."""
+
+
+@pytest.fixture
+def run_pageless(worker_loop: WorkerLoop, tmp_path: Path) -> "RunNodes":
+    """Run nodes that need no page, without a browser. `variables` are there before the first one, and `hidden` are
+    secret values."""
+
+    async def walk_through(runner: AttemptRunner) -> None:
+        runner._recorder.start()
+        downloads = Downloads(folder=tmp_path, report=runner._recorder.event)
+        run = runner._new_run(cast("BrowserContext", NoPages()), downloads, tmp_path)
+        try:
+            await Walk(run, say=runner._now).run_nodes(runner._automation.nodes, Place("nodes"))
+        finally:
+            await runner._recorder.drain()
+            await runner._recorder.stop()
+
+    def run(
         nodes: Sequence[Mapping[str, Any]],
         *,
-        url: str = "",
-        inputs: Mapping[str, Sequence[Any]] | None = None,
-        **fields: Any,
-    ) -> AttemptRunner:
-        values = {name: list(items) for name, items in (inputs or {}).items()}
-        fields.setdefault("take_final_screenshot", False)
-        document = factories.a_document(inputs=list(values), nodes=nodes, url=url, **fields)
-        automation = factories.make_automation(document=document)
-        task = factories.make_task(automation=automation, status="running", input_parameters=values)
-        return AttemptRunner(task=task, automation=load(document), attempt_number=1, token=task.lease_token, pool=pool)
+        variables: Mapping[str, Any] | None = None,
+        hidden: Sequence[str] = (),
+        **arguments: Any,
+    ) -> Outcome:
+        runner = make_runner(nodes, pool=BrowserPool(), **arguments)
+        runner._memory.variables.update(variables or {})
+        for value in hidden:
+            runner._masking.hide(value)
+        error: BaseException | None = None
+        try:
+            worker_loop.submit(walk_through(runner)).result(RUN_SECONDS)
+        except Exception as raised:
+            error = raised
+        return Outcome(Task.objects.get(id=runner_task_id(runner)), runner, error)
 
-    return make
+    return run
 
 
 RunNodes = Callable[..., Outcome]
@@ -131,6 +209,26 @@ def run_nodes(prepare: Prepare, worker_loop: WorkerLoop) -> RunNodes:
         return Outcome(task, runner, error)
 
     return run
+
+
+OnPage = Callable[[Callable[[Page], Awaitable[Any]]], Any]
+
+
+@pytest.fixture
+def on_page(pool: BrowserPool, worker_loop: WorkerLoop) -> OnPage:
+    """Call an async function with an empty page of a context of its own; what it returns."""
+
+    def call(act: Callable[[Page], Awaitable[Any]]) -> Any:
+        async def work() -> Any:
+            context = await pool.new_context(load(factories.a_document(inputs=[], nodes=[])))
+            try:
+                return await act(context.pages[0])
+            finally:
+                await pool.close_context(context)
+
+        return worker_loop.submit(work()).result(RUN_SECONDS)
+
+    return call
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:

@@ -16,7 +16,7 @@ from executor.runner import AttemptRunner
 from inference.models import CommitPoint
 from tests import factories
 from tests.demo.portal_process import Portal, running_portal
-from tests.executor.conftest import RUN_SECONDS, Outcome
+from tests.executor.conftest import RUN_SECONDS, Outcome, RunNodes, interact, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,3 +102,56 @@ def test_frames_and_shadow_roots(run_demo: RunDemo) -> None:
 
     assert seen["page_title"] == "Eligibility"
     assert "Amara Okafor" in seen["pinned"]
+
+
+def test_a_page_where_everything_comes_late(run_demo: RunDemo) -> None:
+    seen = by_label(run_demo("triage"))
+
+    assert seen["taken"] == "You took the referral of Hyejin Park."
+    assert seen["state"] == "Ready"
+
+
+def typed(label: str, text: str, **fields: object) -> dict[str, Any]:
+    return interact("input_text", {"command": f'get_by_label("{label}")', "input_text": text, **fields})
+
+
+def test_notes_are_dragged_and_a_slider_is_moved(portal: Portal, run_nodes: RunNodes) -> None:
+    done = 'get_by_role("list", name="Done")'
+    nodes = [
+        typed("Note text", "Call the lab"),
+        interact("click_element", {"keyword": "Pin note"}),
+        interact("drag_to", {"command": 'get_by_text("Call the lab")', "target": done}),
+        read(f"{done}.locator('li span')", "done"),
+        typed("Note size", "140", is_slider=True),
+        read('get_by_label("Note size")', "size", read="attribute:aria-valuenow"),
+    ]
+    outcome = run_nodes(nodes, url=f"{portal.url}/state/sign-in?next=/notes")
+
+    assert outcome.error is None
+    assert outcome.values() == {"done": "Call the lab", "size": "140"}
+
+
+def test_a_combobox_and_a_consent_notice(portal: Portal, run_nodes: RunNodes) -> None:
+    plan = {"command": 'get_by_role("combobox", name="Insurance plan")', "select_values": ["juniper g"]}
+    language = {"command": 'get_by_label("Preferred language")', "select_values": ["English"]}
+    nodes = [
+        interact("close_overlay_popup", {}),
+        typed("Referral number", "REF-1"),
+        typed("First name", "Ada"),
+        typed("Last name", "Byron"),
+        typed("Date of birth", "1990-01-02"),
+        interact("select_option", language),
+        interact("check", {"command": 'get_by_role("radio", name="Female", exact=True)'}),
+        interact("click_element", {"keyword": "Continue"}),
+        interact("select_option", plan),
+        read('get_by_role("combobox", name="Insurance plan")', "plan", read="value"),
+    ]
+    portal.post("/state/consent/first-visit")
+    try:
+        outcome = run_nodes(nodes, url=f"{portal.url}/state/sign-in?next=/intake/new")
+    finally:
+        portal.post("/state/consent/off")
+
+    assert outcome.error is None
+    assert outcome.values() == {"plan": "Juniper Gold"}
+    assert outcome.steps[0].details["notes"] == ["clicked “Accept all” in “Your privacy choices”"]

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,18 @@ def test_a_long_data_folder_gets_a_short_temporary_one(settings: Settings, tmp_p
         folder.remove()
 
 
+def test_a_long_temporary_folder_of_the_environment_is_not_used(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATA_DIR = tmp_path / ("long" * 30)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / ("long" * 30)))
+    folder = WorkerFolder()
+    try:
+        assert len(str(folder.path)) < 60
+    finally:
+        folder.remove()
+
+
 def test_a_folder_of_somebody_else_is_not_used(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +81,7 @@ def test_a_folder_of_somebody_else_is_not_used(
     other = tmp_path / "shared"
     other.mkdir()
     os.chown(other, 12345, 12345)
-    monkeypatch.setattr(leftovers, "_short_parent", lambda: other)
+    monkeypatch.setattr(leftovers, "_parents", lambda: [other])
 
     with pytest.raises(PermissionError):
         WorkerFolder()

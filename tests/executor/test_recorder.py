@@ -1,3 +1,5 @@
+import asyncio
+import threading
 import uuid
 from typing import Any
 
@@ -6,6 +8,8 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models import F
 
+from executor import recorder as recorder_module
+from executor.database import in_database
 from executor.errors import LeaseLostError
 from executor.loop import WorkerLoop
 from executor.masking import Masking
@@ -136,3 +140,42 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing(task: Task, work
     worker_loop.submit(session(make(task), record(1, path="nodes[1]"))).result(20)
 
     assert [step.status for step in Step.objects.filter(task=task)] == ["success", "success"]
+
+
+def test_those_who_write_much_wait_for_the_database(task: Task, worker_loop: WorkerLoop) -> None:
+    async def write_much() -> tuple[bool, int]:
+        recorder, go_on = make(task), threading.Event()
+        recorder.start()
+        blocked = asyncio.create_task(in_database(go_on.wait, 20))
+        await recorder.room()
+        for number in range(recorder_module._MANY_WRITES + 1):
+            recorder.event("note", {"text": str(number)})
+        await asyncio.sleep(0)  # the writer takes what there is, and waits for the database
+        for number in range(recorder_module._MANY_WRITES):
+            recorder.event("note", {"text": str(number)})
+        waiting = asyncio.create_task(recorder.room())
+        await asyncio.wait({waiting}, timeout=0.2)
+        had_to_wait = not waiting.done()
+        go_on.set()
+        await asyncio.wait_for(waiting, 10)
+        await blocked
+        await recorder.drain()
+        await recorder.stop()
+        return had_to_wait, await in_database(TaskEvent.objects.filter(task=task, kind="note").count)
+
+    assert worker_loop.submit(write_much()).result(60) == (True, 2 * recorder_module._MANY_WRITES + 1)
+
+
+def test_nobody_waits_for_a_recorder_that_cannot_write(task: Task, worker_loop: WorkerLoop) -> None:
+    async def write_in_vain() -> BaseException | None:
+        recorder = make(task, token=task.lease_token + 1)
+        recorder.start()
+        for _ in range(2 * recorder_module._MANY_WRITES):
+            recorder.event("note", {"text": "x"})
+        await asyncio.wait_for(recorder.room(), 10)
+        await recorder.broken()
+        await asyncio.wait_for(recorder.room(), 10)
+        await recorder.stop()
+        return recorder.failure
+
+    assert isinstance(worker_loop.submit(write_in_vain()).result(60), LeaseLostError)

@@ -110,7 +110,7 @@ def test_a_locator_without_a_match_fails_with_what_is_there_instead(run_nodes: R
     assert isinstance(outcome.error, ElementNotFoundError)
     assert 'get_by_role("button", name="Save")' in str(outcome.error)
     assert f"{site.url}/second" in str(outcome.error)
-    assert "no language model is configured" in str(outcome.error)
+    assert "needs a language model: set LLM_MODEL" in str(outcome.error)
     assert outcome.step.picture
 
 
@@ -129,13 +129,14 @@ def test_candidates_are_told_with_role_name_score_and_box(run_nodes: RunNodes, s
 
 
 def test_an_unusable_kind_is_refused_before_anything_is_opened(run_nodes: RunNodes, site: Site) -> None:
-    outcome = run_nodes(
-        [interact("agentic_task", {"task": "do it", "max_steps": 1})],
-        url=f"{site.url}/",
-    )
+    secret = {"totp": {"totp_secret": "JBSWY3DPEHPK3PXP"}}
+    parameters = {"input_parameters": {}, "generated_parameters": {}, "secure_parameters": {"pin": [secret]}}
+    outcome = run_nodes([SLEEP], url=f"{site.url}/", parameters=parameters)
 
     assert isinstance(outcome.error, AutomationError)
-    assert "agentic_task" in str(outcome.error)
+    assert str(outcome.error) == (
+        "parameters.secure_parameters.pin[0]: secure_parameters.totp cannot be run by this server"
+    )
     assert site.requests == []
 
 

@@ -1,4 +1,5 @@
-// A widget of its own, in an open shadow root.
+// A widget of its own, in an open shadow root. Notes are dragged onto the list of what is done; a drawn slider, which
+// listens to its arrow keys, says how large they are.
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
   :host { display: block; font: inherit; color: #33474d; }
@@ -13,6 +14,13 @@ sheet.replaceSync(`
   li.Urgent { background: #fce5e4; color: #6d1d21; }
   li button { align-self: flex-start; min-height: 28px; padding: 0 9px; border-color: currentcolor; background: none; color: inherit; font-size: 12.5px; }
   p { margin: 20px 0 0; color: #5a6e75; }
+  h2 { margin: 24px 0 0; color: #14272b; font-size: 14px; }
+  ul.done { min-height: 64px; padding: 12px; border: 1px dashed #b9c8ca; border-radius: 10px; }
+  ul.done.is-over { border-color: #17695f; background: #eaf4f2; }
+  ul.done li { opacity: 0.7; text-decoration: line-through; }
+  .size { display: flex; gap: 12px; align-items: center; margin-top: 20px; font-size: 13px; }
+  .track { position: relative; width: 180px; height: 6px; border-radius: 3px; background: #d5e0e1; }
+  .thumb { position: absolute; top: -6px; width: 18px; height: 18px; margin-left: -9px; border-radius: 9px; background: #17695f; }
 `);
 
 class Pinboard extends HTMLElement {
@@ -26,7 +34,13 @@ class Pinboard extends HTMLElement {
         <button type="submit">Pin note</button>
       </form>
       <p role="status">No notes are pinned.</p>
-      <ul aria-label="Pinned"></ul>`;
+      <ul class="pinned" aria-label="Pinned"></ul>
+      <h2>Done</h2>
+      <ul class="done" aria-label="Done"></ul>
+      <div class="size"><span id="size">Note size</span><div class="track"><div class="thumb" role="slider" tabindex="0"
+        aria-labelledby="size" aria-valuemin="80" aria-valuemax="160" aria-valuenow="100"></div></div><span class="percent"></span></div>`;
+    this.takeDrops(root.querySelector(".done"));
+    this.listenToKeys(root.querySelector(".thumb"));
     root.querySelector("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.pin(new FormData(event.target));
@@ -34,8 +48,46 @@ class Pinboard extends HTMLElement {
     });
   }
 
+  takeDrops(done) {
+    done.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      done.classList.add("is-over");
+    });
+    done.addEventListener("dragleave", () => done.classList.remove("is-over"));
+    done.addEventListener("drop", (event) => {
+      event.preventDefault();
+      done.classList.remove("is-over");
+      done.append(this.dragged);
+      this.count();
+    });
+  }
+
+  listenToKeys(thumb) {
+    this.slide(thumb, 100);
+    thumb.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 10, ArrowUp: 10, ArrowLeft: -10, ArrowDown: -10 }[event.key];
+      if (step) {
+        event.preventDefault();
+        this.slide(thumb, Number(thumb.getAttribute("aria-valuenow")) + step);
+      }
+    });
+  }
+
+  slide(thumb, percent) {
+    const size = Math.min(160, Math.max(80, percent));
+    thumb.setAttribute("aria-valuenow", size);
+    thumb.style.left = `${((size - 80) / 80) * 100}%`;
+    this.shadowRoot.querySelector(".percent").textContent = `${size} %`;
+    this.shadowRoot.querySelector(".pinned").style.fontSize = `${size}%`;
+  }
+
   pin(data) {
     const item = document.createElement("li");
+    item.draggable = true;
+    item.addEventListener("dragstart", (event) => {
+      this.dragged = item;
+      event.dataTransfer.effectAllowed = "move";
+    });
     item.className = data.get("kind");
     const text = document.createElement("span");
     text.textContent = data.get("note");
@@ -47,12 +99,12 @@ class Pinboard extends HTMLElement {
       this.count();
     });
     item.append(text, unpin);
-    this.shadowRoot.querySelector("ul").append(item);
+    this.shadowRoot.querySelector(".pinned").append(item);
     this.count();
   }
 
   count() {
-    const pinned = this.shadowRoot.querySelectorAll("li").length;
+    const pinned = this.shadowRoot.querySelectorAll(".pinned li").length;
     const text = pinned === 0 ? "No notes are pinned." : pinned === 1 ? "1 note is pinned." : `${pinned} notes are pinned.`;
     this.shadowRoot.querySelector("[role=status]").textContent = text;
   }

@@ -1,6 +1,8 @@
 """`manage.py doctor`: is everything there that the server needs, and what to do about what is not."""
 
+import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from django.utils import timezone
 
 from executor.browser import find_browser
 from executor.errors import BrowserNotFoundError
+from executor.scripts.process import ConfinementUnavailableError, layers_of_this_host
 from inference.models import Task, TaskStatus, WorkerHost
 from inference.models.database_clock import StatementTimestamp
 
@@ -38,7 +41,7 @@ class Finding:
 
 
 class Command(BaseCommand):
-    help = "Check database, migrations, browser, disk, workers and clock; exit 1 when something needs attention."
+    help = "Check database, migrations, browser, disk, workers, clock, scripts; exit 1 when something needs attention."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print the findings as one JSON list.")
@@ -119,6 +122,26 @@ def check_clock() -> Finding:
     return Finding("clock", ok=True, seen=seen)
 
 
+def check_scripts() -> Finding:
+    """Whether scripts could be locked in here, found out by locking one in."""
+    state = "on" if settings.ALLOW_SCRIPTS else "off (ALLOW_SCRIPTS)"
+    try:
+        layers = asyncio.run(layers_of_this_host())
+    except ConfinementUnavailableError as error:
+        if not settings.ALLOW_SCRIPTS:
+            return Finding("scripts", ok=True, seen=f"{state}; this host could not confine them: {error}")
+        advice = f"{error}. Until then every script is refused; docs/scripts.md says what a host needs."
+        return Finding("scripts", ok=False, seen=f"{state}, and they cannot be confined here", advice=advice)
+    held = {
+        "system calls": layers.system_calls,
+        "own root folder": layers.own_root,
+        f"Landlock {layers.landlock}": layers.landlock > 0,
+        "own network": layers.own_network,
+        "another user": layers.uid != os.getuid(),
+    }
+    return Finding("scripts", ok=True, seen=f"{state}; confined by {', '.join(name for name in held if held[name])}")
+
+
 CHECKS: dict[str, Callable[[], Finding]] = {
     "database": check_database,
     "migrations": check_migrations,
@@ -126,6 +149,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "disk": check_disk,
     "workers": check_workers,
     "clock": check_clock,
+    "scripts": check_scripts,
 }
 
 

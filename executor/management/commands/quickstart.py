@@ -101,6 +101,10 @@ class Command(BaseCommand):
             # A program on this machine may submit without a key, as the local endpoint promises.
             "ALLOW_ANONYMOUS_LOCAL": "true",
             "UPLOAD_ROOTS": os.environ.get("UPLOAD_ROOTS") or str(settings.BASE_DIR / "demo" / "files"),
+            # Pages of the demo portal may be opened; the server itself fetches nothing from it.
+            "BROWSER_ALLOWED_PRIVATE_HOSTS": ",".join(
+                [*settings.BROWSER_ALLOWED_PRIVATE_HOSTS, f"127.0.0.1:{PORTAL_PORT}"]
+            ),
         }
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--port", str(port)]
         self._say("Starting web, workers and browser")

@@ -170,10 +170,12 @@ def _children(host: str, port: int, workers: int) -> list[Child]:
         "optexity_site.wsgi:application",
     ]
     cluster = [sys.executable, manage, "qcluster"]
+    # What the web process listens on, no task may reach.
+    own_ports = {"OWN_PORTS": ",".join(map(str, sorted({*settings.OWN_PORTS, port})))}
     return [
-        Child("web", web, {"OPTEXITY_WEB_PROCESS": "1"}),
-        Child("browser cluster", cluster, {"Q_CLUSTER_NAME": BROWSER_CLUSTER, "WORKERS": str(workers)}),
-        Child("background cluster", cluster),
+        Child("web", web, {"OPTEXITY_WEB_PROCESS": "1", **own_ports}),
+        Child("browser cluster", cluster, {"Q_CLUSTER_NAME": BROWSER_CLUSTER, "WORKERS": str(workers), **own_ports}),
+        Child("background cluster", cluster, own_ports),
     ]
 
 

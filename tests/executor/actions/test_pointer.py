@@ -191,3 +191,70 @@ def test_a_window_that_cannot_scroll_hands_over_to_the_box_under_the_last_elemen
 
     assert outcome.error is None
     assert outcome.runner._memory.variables == {"node3_output": [True]}
+
+
+def drag(command: str, target: str, **fields: object) -> dict[str, object]:
+    return interact("drag_to", {"command": command, "target": target}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "out"),
+    [
+        ("#ada", "#today", "today Ada"),  # by the browser's own dragging
+        ("#handle", "#lane", "lane true"),  # by the page's script, which wants to see moves
+        ("#ada", "#far", "far Ada"),  # scrolled to with the button down
+    ],
+)
+def test_an_element_is_dragged_onto_another(
+    run_nodes: RunNodes, site: Site, source: str, target: str, out: str
+) -> None:
+    node = drag(f'locator("{source}")', f'locator("{target}")')
+    outcome = run_nodes([node, OUT], url=f"{site.url}/dragging")
+
+    assert outcome.error is None
+    assert outcome.values() == {"out": out}
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ('locator("#nope")', "the target to drop on"),
+        ('get_by_role("button", name="Twin")', "resolved to 2 elements"),
+        ('locator("#out").evaluate("1")', "the locator command of the target"),
+        ('""', "blank"),
+    ],
+)
+def test_nothing_is_picked_up_that_cannot_be_put_down(
+    run_nodes: RunNodes, site: Site, target: str, reason: str
+) -> None:
+    node = drag('locator("#ada")', target, max_tries=1, max_timeout_seconds_per_try=0.5)
+    outcome = run_nodes([node], url=f"{site.url}/dragging")
+
+    assert outcome.error is not None
+    assert reason in str(outcome.error)
+
+
+def test_a_drag_from_an_element_that_is_missing_can_be_optional(run_nodes: RunNodes, site: Site) -> None:
+    action = {"command": 'locator("#nope")', "target": 'locator("#today")', "skip_prompt": True}
+    node = interact("drag_to", action, max_tries=1, max_timeout_seconds_per_try=0.3)
+    outcome = run_nodes([node, OUT], url=f"{site.url}/dragging")
+
+    assert outcome.steps[0].status == "skipped"
+    assert outcome.values() == {"out": "nothing"}
+
+
+def test_a_mouse_double_click_keeps_its_button(run_nodes: RunNodes, site: Site) -> None:
+    double = click('get_by_role("button", name="Press")', mouse_click=True, double_click=True)
+    outcome = run_nodes([double, OUT], url=f"{site.url}/")
+    right = click('get_by_role("button", name="Press")', mouse_click=True, button="right")
+    other = run_nodes([right, OUT], url=f"{site.url}/")
+
+    assert outcome.values() == {"out": "double"}
+    assert other.values() == {"out": "right"}
+
+
+def test_an_optional_click_without_tries_gets_five(run_nodes: RunNodes, site: Site) -> None:
+    node = click('get_by_role("button", name="Late button")', skip_prompt=True, max_tries=0)
+    outcome = run_nodes([node, read('get_by_role("button", name="Pressed")')], url=f"{site.url}/late")
+
+    assert outcome.values() == {"value": "Pressed"}

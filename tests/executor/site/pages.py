@@ -146,3 +146,24 @@ TABLE = """<!doctype html><title>Table</title>
 KEYS = """<!doctype html><title>Keys</title><input id="field" value="some text" autofocus><p id="out"></p>
 <script>document.addEventListener('keydown', event => {
   if (event.key.length > 1 || event.ctrlKey) out.textContent += event.key + ' '; })</script>"""
+
+UNSAVED = """<!doctype html><title>Unsaved</title><button onclick="out.textContent='changed'">Change</button>
+<p id="out"></p><a href="/second">Leave</a>
+<script>addEventListener('beforeunload', event => {
+  event.preventDefault(); event.returnValue = 'really?'; })</script>"""
+
+# What a failing step leaves behind: a form with a secret in it, a frame, a shadow tree, scripts, and noise.
+TANGLED = """<!doctype html><html lang="en"><head><title>Tangled</title>
+<style>h1 { color: rgb(1, 2, 3) } </style><link rel="stylesheet" href="/tangled.css">
+<script>window.ran = 'by the page'</script><meta http-equiv="refresh" content="900"></head>
+<body onload="console.log('loaded')"><h1>Tangled</h1>
+<form><label>Pass phrase <input type="password" value="never shown at all"></label>
+<label>Member <input id="member" value=""></label><input type="hidden" name="csrf" value="hidden-token">
+<textarea aria-label="Notes">first</textarea><label><input type="checkbox" id="agree"> Agree</label>
+<select aria-label="Plan"><option>Basic</option><option>Plus</option></select></form>
+<a href="javascript:alert(1)">Odd link</a><iframe src="/frame?of=tangled" title="Inner"></iframe><x-card></x-card>
+<button onclick="console.warn('pressed, on ' + member.value); fetch('/broken?of=' + encodeURIComponent(member.value))">
+Send form</button>
+<script>customElements.define('x-card', class extends HTMLElement { connectedCallback() {
+  this.attachShadow({mode: 'open'}).innerHTML = '<p>In the <b>shadow</b></p>'; }})</script></body></html>"""
+TANGLED_STYLES = b"h1 { letter-spacing: 3px }"

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.executor.site import pages
+from tests.executor.site import list_pages, overlay_pages, pages, pointing_pages
 
 Headers = dict[str, str]
 
@@ -110,6 +110,8 @@ def _file(name: str, body: bytes, content_type: str, *, inline: bool = False) ->
 
 
 ROUTES: dict[str, Page] = {
+    **{path: html(text) for path, text in (pointing_pages.PAGES | overlay_pages.PAGES).items()},
+    **{path: html(text) for path, text in list_pages.PAGES.items()},
     "/": html(pages.HOME),
     "/form": html(pages.FORM),
     "/second": html(pages.SECOND),
@@ -140,4 +142,10 @@ ROUTES: dict[str, Page] = {
     "/table": html(pages.TABLE),
     "/keys": html(pages.KEYS),
     "/tampered": html(pages.TAMPERED),
+    "/unsaved": html(pages.UNSAVED),
+    "/ip.json": lambda query: Answer(b'{"ip": "203.0.113.7", "country": "DE"}', "application/json"),
+    "/cookie": lambda query: Answer(b"<h1>Cookie</h1>", headers={"Set-Cookie": "session=cookie-secret; Path=/"}),
+    "/echo": lambda query: Answer(f"<!doctype html><title>Echo</title><script>{query['script']}</script>".encode()),
+    "/tangled": html(pages.TANGLED),
+    "/tangled.css": lambda query: Answer(pages.TANGLED_STYLES, "text/css"),
 }

@@ -1,0 +1,1 @@
+"""What covers a page, and how the page is freed of it without a language model."""

@@ -1,0 +1,1 @@
+"""What runs in a script's own process. Only `executor.scripts.process` starts it."""
