@@ -26,7 +26,7 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402 - after the 
 WIDTHS = {1440: 1000, 390: 844}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # What the manual shows; `all` takes the rest as well.
-IN_THE_MANUAL = ("home", "task-list", "task-failed", "task-running", "automation", "keys")
+IN_THE_MANUAL = ("home", "task-list", "task-failed", "task-running", "task-waiting", "automation", "keys")
 
 
 @contextlib.contextmanager
@@ -48,10 +48,11 @@ def seeded_server() -> Iterator[tuple[str, str, str, dict[str, str]]]:
         from django.core.wsgi import get_wsgi_application
         from django.db import connections
 
-        from tests.inference.admin.seed import PASSWORD, seed
+        from tests.inference.admin.seed import PASSWORD, add_waiting, seed
 
         call_command("migrate", verbosity=0)
         seeded = seed(more_tasks=18)
+        waiting = add_waiting(seeded)
         server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
         server.set_app(get_wsgi_application())
         Thread(target=server.serve_forever, daemon=True).start()
@@ -60,6 +61,7 @@ def seeded_server() -> Iterator[tuple[str, str, str, dict[str, str]]]:
             "task-list": "inference/task/",
             "task-failed": f"inference/task/{seeded.failed.id}/change/",
             "task-running": f"inference/task/{seeded.running.id}/change/",
+            "task-waiting": f"inference/task/{waiting.id}/change/",
             "task-queued": f"inference/task/{seeded.queued.id}/change/",
             "task-success": f"inference/task/{seeded.success.id}/change/",
             "task-review": f"inference/task/{seeded.review.id}/change/",

@@ -6,8 +6,18 @@ from inference.admin import (
     audit_event,
     automations,
     background_work,
+    queue_pause,
     tasks,
     worker_host,
 )
 
-__all__ = ["accounts", "api_key", "audit_event", "automations", "background_work", "tasks", "worker_host"]
+__all__ = [
+    "accounts",
+    "api_key",
+    "audit_event",
+    "automations",
+    "background_work",
+    "queue_pause",
+    "tasks",
+    "worker_host",
+]

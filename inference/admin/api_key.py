@@ -1,4 +1,4 @@
-"""Keys in the dashboard: what wants attention, making one (shown once), revoking."""
+"""Keys in the dashboard: what wants attention, making one (shown once), limiting, revoking."""
 
 import uuid
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.cache import cache
 from django.db.models import Count, Prefetch
@@ -18,12 +19,18 @@ from django.utils.dateparse import parse_date
 
 from inference.admin.counts import read_counts
 from inference.admin.model_admin import DashboardAdmin, person
-from inference.admin.permissions import may_make_keys, may_revoke_keys, may_view_keys, only_if
+from inference.admin.permissions import may_limit_keys, may_make_keys, may_revoke_keys, may_view_keys, only_if
 from inference.admin.tasks.page import curl_command
-from inference.admin.wording import Moment, ago, counted, day, recently
+from inference.admin.wording import Moment, ago, counted, day, number, recently
 from inference.errors import InferenceError
 from inference.models import ApiKey, Automation, Scope
-from inference.services.api_keys import create_api_key, revoke_api_key
+from inference.services.api_keys import (
+    LARGEST_QUEUE_LIMIT,
+    LARGEST_WEIGHT,
+    create_api_key,
+    limit_api_key,
+    revoke_api_key,
+)
 
 SHOWN_KEYS = 200
 SHOWN_AUTOMATIONS = 300
@@ -58,6 +65,8 @@ class KeyRow:
     is_dead: bool
     tasks_link: str
     revoke_link: str
+    limits_link: str
+    share: str
     order: int
 
 
@@ -81,6 +90,7 @@ class ApiKeyAdmin(DashboardAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("<int:pk>/limits/", view(self.limits), name="inference_apikey_limits"),
             path("<int:pk>/revoke/", view(self.revoke), name="inference_apikey_revoke"),
             *super().get_urls(),
         ]
@@ -153,6 +163,38 @@ class ApiKeyAdmin(DashboardAdmin):
         }
         return TemplateResponse(request, "inference/keys/revoke.html", context)
 
+    @only_if(may_limit_keys)
+    @only_if(may_view_keys)
+    def limits(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Its share of the workers, and how many of its tasks may wait."""
+        key = self._key(pk)
+        error = ""
+        if request.method == "POST":
+            try:
+                limit_api_key(
+                    key=key,
+                    weight=_whole(request.POST.get("weight", "")) or 0,
+                    queue_limit=_whole(request.POST.get("queue_limit", "")),
+                    actor=person(request),
+                )
+            except InferenceError as refused:
+                error = refused.message
+            else:
+                messages.success(request, f"Saved for {key.name}. The next claim and the next submission keep to it.")
+                return redirect("admin:inference_apikey_changelist")
+        context = self.admin_site.each_context(request) | {
+            "title": "Share and limit",
+            "crumbs": [{"title": "Keys", "link": reverse("admin:inference_apikey_changelist")}],
+            "key": key,
+            "error": error,
+            "weight": request.POST.get("weight", key.weight),
+            "queue_limit": request.POST.get("queue_limit", "" if key.queue_limit is None else key.queue_limit),
+            "largest_weight": LARGEST_WEIGHT,
+            "largest_queue_limit": LARGEST_QUEUE_LIMIT,
+            "default_queue_limit": settings.QUEUE_LIMIT_PER_KEY,
+        }
+        return TemplateResponse(request, "inference/keys/limits.html", context)
+
     def _show(
         self, request: HttpRequest, form: KeyForm, *, made: ApiKey | None = None, text: str = ""
     ) -> HttpResponseBase:
@@ -174,6 +216,7 @@ class ApiKeyAdmin(DashboardAdmin):
             "automations": [(each, each.pk in form.automations) for each in automations],
             "may_make": may_make_keys(request),
             "may_revoke": may_revoke_keys(request),
+            "may_limit": may_limit_keys(request),
             "made": made,
             "made_text": text,
             "made_curl": _ready_curl(request, made, text) if made else "",
@@ -222,8 +265,18 @@ def _row(key: ApiKey, now: datetime) -> KeyRow:
         is_dead=is_dead,
         tasks_link=f"{reverse('admin:inference_task_changelist')}?key={key.pk}",
         revoke_link="" if key.revoked_at else reverse("admin:inference_apikey_revoke", args=(key.pk,)),
+        limits_link="" if is_dead else reverse("admin:inference_apikey_limits", args=(key.pk,)),
+        share=_share(key),
         order=2 if is_dead else 0 if attention else 1,
     )
+
+
+def _share(key: ApiKey) -> str:
+    """What is unusual about its share and limit; "" for nothing."""
+    parts = [f"weight {key.weight}"] if key.weight != 1 else []
+    if key.queue_limit is not None:
+        parts.append(f"{number(key.queue_limit)} may wait")
+    return ", ".join(parts)
 
 
 def _ends(key: ApiKey, now: datetime) -> tuple[str, str, str]:
@@ -255,6 +308,14 @@ def _answer(rows: Sequence[KeyRow]) -> str:
 def _matches(row: KeyRow, wanted: str) -> bool:
     text = f"{row.key.name} opx_{row.key.public_id} {row.owner}".lower()
     return wanted.lower() in text
+
+
+def _whole(text: str) -> int | None:
+    """A whole number as it was typed; None for nothing, 0 (which is never allowed) for anything else."""
+    text = text.strip()
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _sent_form(sent: QueryDict) -> KeyForm:

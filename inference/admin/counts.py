@@ -33,6 +33,7 @@ SELECT statement_timestamp(),
      LIMIT {TODAY_LIMIT}) t),
   (SELECT count(*) FROM (SELECT 1 FROM inference_task WHERE outcome_unknown AND review IS NULL
      LIMIT {COUNT_LIMIT}) t),
+  (SELECT count(*) FROM (SELECT 1 FROM inference_personrequest WHERE closed_at IS NULL LIMIT {COUNT_LIMIT}) t),
   (SELECT count(*) FROM (SELECT 1 FROM inference_task WHERE created_at >= %(midnight)s LIMIT {TODAY_LIMIT}) t),
   (SELECT count(*) FROM inference_workerhost
      WHERE seen_at > statement_timestamp() - interval '{WORKER_SEEN_SECONDS} seconds'),
@@ -52,9 +53,20 @@ class Counts:
     failed_today: int
     succeeded_today: int
     needs_review: int
+    ask_people: int  # tasks that wait for a person now
     sent_today: int
     workers: int
     busy_workers: int
+
+    @property
+    def needs_you(self) -> int:
+        """What waits for a decision or an answer of people."""
+        return min(COUNT_LIMIT, self.needs_review + self.ask_people)
+
+    @property
+    def needs_you_state(self) -> str:
+        """The state in whose colors that number stands: a task that waits now goes before one that has ended."""
+        return "human" if self.ask_people else "review"
 
     @property
     def nobody_works(self) -> bool:

@@ -9,14 +9,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inference.admin.counts import Counts, bounded, read_counts
-from inference.admin.permissions import may_view_tasks, task_permissions
+from inference.admin.permissions import may_cancel_tasks, may_view_tasks, task_permissions
+from inference.admin.queue_pause import PAUSED, paused_rows
 from inference.admin.tasks.filters import TaskFilter
 from inference.admin.tasks.rows import TaskRow, task_rows, with_row_columns
 from inference.admin.wording import counted, number, spoken_duration
 from inference.admin.worker_host import may_view_workers, worker_rows
-from inference.models import LEASED, Task
+from inference.models import LEASED, PersonRequest, QueuePause, Task
 
 SHOWN_NEEDS = 5
+SHOWN_PAUSES = 8
 SHOWN_TASKS = 6
 SMALL_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
@@ -37,23 +39,32 @@ def home_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     if not may_view_tasks(request):
         return context | {"may_view": False}
     counts = read_counts()
-    needs = _rows(TaskFilter(view="needs-you"), SHOWN_NEEDS, counts)
-    running = _newest(Task.objects.filter(status__in=LEASED), counts)
+    may_answer = may_cancel_tasks(request)
+    pauses = paused_rows(counts.now)
+    is_paused = any(row.key == QueuePause.QUEUE for row in pauses)
+    needs = _needs(counts, may_answer=may_answer)
+    running = _newest(Task.objects.filter(status__in=LEASED), counts, may_answer=may_answer)
     failed = _newest(
-        TaskFilter(view="failed-today").matching().exclude(outcome_unknown=True, review__isnull=True), counts
+        TaskFilter(view="failed-today").matching().exclude(outcome_unknown=True, review__isnull=True),
+        counts,
+        may_answer=may_answer,
     )
     return context | {
         "may_view": True,
-        "answer": answer(counts),
+        "answer": answer(counts, is_paused=is_paused),
         "today": f"{timezone.localtime():%A} {timezone.localtime().day} {timezone.localtime():%B, %H:%M}",
         "counts": counts,
-        "problem": _problem(counts),
+        "problem": "" if is_paused else _problem(counts),
+        "pauses": pauses[:SHOWN_PAUSES],
+        "more_pauses": max(0, len(pauses) - SHOWN_PAUSES),
+        "paused_pill": PAUSED,
+        "is_paused": is_paused,
         "needs": needs,
-        "more_needs": max(0, counts.needs_review - len(needs)),
+        "more_needs": max(0, counts.needs_you - len(needs)),
         "tiles": _tiles(counts),
         "running": running,
         "failed": failed,
-        "latest": _newest(Task.objects.all(), counts) if not running else [],
+        "latest": _newest(Task.objects.all(), counts, may_answer=may_answer) if not running else [],
         "workers": worker_rows(counts.now)[:8] if may_view_workers(request) else [],
         "may_view_workers": may_view_workers(request),
         "needs_link": _link(view="needs-you"),
@@ -63,15 +74,18 @@ def home_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     }
 
 
-def answer(counts: Counts) -> str:
+def answer(counts: Counts, *, is_paused: bool = False) -> str:
     """`7 tasks are running. Three things need you.`"""
-    if counts.running:
+    if is_paused:
+        waits = "1 task waits" if counts.queued == 1 else f"{bounded(counts.queued)} tasks wait"
+        first = f"The queue is paused, {waits if counts.queued else 'nothing waits'}."
+    elif counts.running:
         first = f"{bounded(counts.running)} {'task is' if counts.running == 1 else 'tasks are'} running."
     elif counts.queued:
         first = f"{bounded(counts.queued)} {'task waits' if counts.queued == 1 else 'tasks wait'}, none is running."
     else:
         first = "Nothing is running."
-    needs = counts.needs_review
+    needs = counts.needs_you
     if not needs:
         return f"{first} Nothing needs you."
     how_many = SMALL_NUMBERS[needs] if needs < len(SMALL_NUMBERS) else bounded(needs)
@@ -133,14 +147,20 @@ def _failed_share(counts: Counts) -> str:
     return f"{100 * counts.failed_today / ended:.1f} % of what ended"
 
 
-def _rows(wanted: TaskFilter, limit: int, counts: Counts) -> list[TaskRow]:
-    tasks = with_row_columns(wanted.matching()).order_by("-created_at", "-id")[:limit]
-    return task_rows(list(tasks), counts)
+def _needs(counts: Counts, *, may_answer: bool) -> list[TaskRow]:
+    """Tasks that wait for an answer, the one with the least time left first; then those to decide about."""
+    asking = PersonRequest.objects.filter(closed_at=None).order_by("deadline").values_list("task_id", flat=True)
+    by_time_left = list(asking[:SHOWN_NEEDS])
+    waiting = list(with_row_columns(Task.objects.filter(pk__in=by_time_left))) if by_time_left else []
+    waiting.sort(key=lambda task: by_time_left.index(task.id))
+    unknown = Task.objects.filter(outcome_unknown=True, review__isnull=True)
+    newest = with_row_columns(unknown).order_by("-created_at", "-id")[: SHOWN_NEEDS - len(waiting)]
+    return task_rows([*waiting, *newest], counts, may_answer=may_answer)
 
 
-def _newest(tasks: Any, counts: Counts) -> Sequence[TaskRow]:
+def _newest(tasks: Any, counts: Counts, *, may_answer: bool) -> Sequence[TaskRow]:
     found = with_row_columns(tasks).order_by("-created_at", "-id")[:SHOWN_TASKS]
-    return task_rows(list(found), counts)
+    return task_rows(list(found), counts, may_answer=may_answer)
 
 
 def _link(**wanted: Any) -> str:

@@ -23,7 +23,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar, with only what this user may see."""
     counts = recent_counts() if request.user.has_perm("inference.view_task") else None
     running = counts.running if counts else 0
-    needs = counts.needs_review if counts else 0
+    needs = counts.needs_you if counts else 0
     tasks = reverse("admin:inference_task_changelist")
     groups = [
         (
@@ -48,7 +48,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                     permission="inference.view_task",
                     badge=bounded(needs) if needs else "",
                     badge_label="waiting",
-                    state="review",
+                    state=counts.needs_you_state if counts else "",
                     active=request.path == tasks and _is_needs_you(request),
                 ),
             ],

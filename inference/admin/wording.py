@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from inference.models import StepStatus, Task, TaskStatus
+from inference.models import PersonRequest, StepStatus, Task, TaskStatus
 
 # What a state is called, by the name of its colors in tokens.css.
 STATE_WORDS = {
@@ -20,6 +20,7 @@ STATE_WORDS = {
     "cancelled": "Cancelled",
     "killed": "Killed",
     "review": "Needs review",
+    "human": "Waits for a person",  # "Waiting for you" to those who may answer
     "warning": "Warning",
     "skipped": "Skipped",
     "todo": "Not reached",
@@ -58,6 +59,15 @@ class Pill:
     state: str
     word: str
     dim: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a task asks people, and how long it still does; `until` lets the browser count on."""
+
+    question: str
+    left: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -167,21 +177,33 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
-def task_state(task: Task) -> str:
-    """The state whose colors a task has; a failure with an unknown outcome is its own."""
-    return "review" if needs_review(task) else str(task.status)
+def task_state(task: Task, *, asks: bool = False) -> str:
+    """The state whose colors a task has; a failure with an unknown outcome is its own, and so is one that `asks` a
+    person."""
+    if needs_review(task):
+        return "review"
+    return "human" if asks else str(task.status)
 
 
 def needs_review(task: Task) -> bool:
     return task.outcome_unknown and not task.review
 
 
-def task_pill(task: Task, *, fact: str = "") -> Pill:
+def task_pill(task: Task, *, fact: str = "", asks: bool = False) -> Pill:
     """`fact` replaces the plain word where the state has one to add ("Failed at step 9")."""
     if task.cancel_requested_at is not None and not task.has_ended:
         return Pill(str(task.status), "Cancelling", dim=True)
-    state = task_state(task)
+    state = task_state(task, asks=asks)
     return Pill(state, fact or STATE_WORDS[state])
+
+
+def asking_words(*, may_answer: bool) -> str:
+    return "Waiting for you" if may_answer else STATE_WORDS["human"]
+
+
+def asked(request: PersonRequest, now: datetime) -> Asked:
+    left = (request.deadline - now).total_seconds()
+    return Asked(first_line(request.question), duration(left), request.deadline.isoformat())
 
 
 def cause_name(cause: Any) -> str:

@@ -104,6 +104,9 @@
     for (const node of document.querySelectorAll('[data-since]')) {
       setText(node, clock((now - Date.parse(node.dataset.since)) / 1000));
     }
+    for (const node of document.querySelectorAll('[data-until]')) {
+      setText(node, clock((Date.parse(node.dataset.until) - now) / 1000));
+    }
   };
   setInterval(tick, 1000);
 
@@ -298,11 +301,16 @@
       const other = fresh.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
       if (!other || other.outerHTML === part.outerHTML) continue;
       if (part.querySelector('details[open]')) continue;
+      const typed = [...part.querySelectorAll('input[id], textarea[id]')].filter((field) => field.value !== field.defaultValue);
       const scrolls = [part, ...part.querySelectorAll('.ox-strip, .ox-loglines')];
       const kept = scrolls.map((node) => [node.scrollLeft, node.scrollTop, node.scrollHeight - node.scrollTop - node.clientHeight < 24]);
       for (const { name } of [...part.attributes]) if (!other.hasAttribute(name)) part.removeAttribute(name);
       for (const { name, value } of other.attributes) part.setAttribute(name, value);
       part.replaceChildren(...other.childNodes);
+      for (const { id, value } of typed) {
+        const field = part.querySelector(`#${CSS.escape(id)}`);
+        if (field) field.value = value; // what somebody wrote and has not sent
+      }
       [part, ...part.querySelectorAll('.ox-strip, .ox-loglines')].forEach((node, index) => {
         if (!kept[index]) return;
         node.scrollLeft = kept[index][0];

@@ -39,7 +39,7 @@
     }
     if (chosen !== key) return;
     const fresh = new DOMParser().parseFromString(html, 'text/html');
-    for (const name of ['stage', 'candidates']) {
+    for (const name of ['stage', 'candidates', 'evidence']) {
       const part = page.querySelector(`[data-part="${name}"]`);
       const other = fresh.querySelector(`[data-part="${name}"]`);
       if (part && other) part.replaceChildren(...other.childNodes);
@@ -123,7 +123,7 @@
       const fresh = new DOMParser().parseFromString(`<div class="ox">${await answer.text()}</div>`, 'text/html');
       const goesOn = fresh.querySelector('[data-goes-on]') !== null;
       cache.clear();
-      window.inferenceSwap(page, fresh, { keep: chosen ? ['stage', 'candidates'] : [] });
+      window.inferenceSwap(page, fresh, { keep: chosen ? ['stage', 'candidates', 'evidence'] : [] });
       const now = chosen || page.querySelector('a.ox-step[aria-current]')?.dataset.step;
       if (now) mark(now);
       return goesOn;

@@ -94,6 +94,7 @@ class Server:
             "DATA_DIR": str(folder / "data"),
             "ALLOW_ANONYMOUS_LOCAL": "true",
             "UPLOAD_ROOTS": str(ROOT / "demo" / "files"),
+            "BROWSER_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1:{portal.port}",
             **environment,
         }
         self.log = folder / "serve.log"
@@ -133,13 +134,13 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
         try:
-            wait_for(self._is_ready, seconds=60, what="the server is healthy")
+            wait_for(self.is_ready, seconds=60, what="the server is healthy")
             wait_for(lambda: len(self.workers()) == workers, seconds=30, what="the workers are there")
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}\n{self.said()}") from error
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"serve ended:\n{self.log.read_text()[-3000:]}"
         with suppress(requests.RequestException):
@@ -181,6 +182,10 @@ class Server:
         rows = self.sql("SELECT pid FROM inference_workerhost WHERE browser <> ''")
         mine = {each.pid for each in self.family()}
         return [psutil.Process(pid) for (pid,) in rows if pid in mine and psutil.pid_exists(pid)]
+
+    def web_workers(self) -> list[psutil.Process]:
+        """What answers requests: the children of granian's main process."""
+        return [each for each in self.family() if "granian wsgi" in title_of(each) and "worker" in title_of(each)]
 
     def idle_workers(self) -> list[psutil.Process]:
         return [each for each in self.workers() if "idle" in title_of(each)]

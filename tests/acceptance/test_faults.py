@@ -123,3 +123,15 @@ def test_a_worker_killed_inside_a_receiver_freezes_nothing(hanging_server: Serve
     (data / "hang").unlink()
     worker.send_signal(signal.SIGKILL)
     assert picked_up_in(hanging_server) < 5
+
+
+def test_web_processes_go_when_the_process_that_started_them_is_killed(idle_server: Server) -> None:
+    workers = wait_for(idle_server.web_workers, seconds=10, what="a web worker")
+    main = workers[0].parent()
+    assert main is not None
+    assert workers
+    main.kill()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert alive == [], "web workers outlive the process that started them"
+    wait_for(idle_server.is_ready, seconds=15, what="serve has started the web server again")
+    assert picked_up_in(idle_server) < 1.5

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -12,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_POST
 
+from automation import load
 from inference.admin.automations.documents import Draft, draft_of, findings_from, pretty, read_draft
 from inference.admin.automations.listing import (
     PAGE_SIZE,
@@ -29,21 +31,25 @@ from inference.admin.permissions import (
     may_add_automations,
     may_change_automations,
     may_run_tasks,
+    may_trust_automations,
     may_view_automations,
     only_if,
     task_permissions,
 )
+from inference.admin.queue_pause import pause_url, paused_rows
 from inference.admin.tasks.page import curl_command
 from inference.admin.tasks.rows import task_url
-from inference.admin.wording import ago, counted, day, first_line, spoken_duration
+from inference.admin.wording import ago, counted, day, first_line, number, spoken_duration
 from inference.errors import InferenceError
 from inference.models import Automation, AutomationVersion, Task
+from inference.queue_state import automation_key
 from inference.services.audit import record_audit
 from inference.services.publish import deactivate_automation, publish_automation
 from inference.services.submit import Submission
+from inference.services.trust import may_run_scripts, script_digests, trust_automation
 
 SHOWN_VERSIONS = 12
-LARGEST_LIMIT = 10_000
+LARGEST_LIMITS = {"max_parallelism": 10_000, "per_login_parallelism": 10_000, "queue_limit": 1_000_000}
 
 EMPTY_DOCUMENT: dict[str, Any] = {
     "url": "https://example.com/",
@@ -65,6 +71,7 @@ class AutomationAdmin(DashboardAdmin):
             path("<int:pk>/publish/", view(require_POST(self.publish)), name="inference_automation_publish"),
             path("<int:pk>/run/", view(require_POST(self.run)), name="inference_automation_run"),
             path("<int:pk>/switch/", view(require_POST(self.switch)), name="inference_automation_switch"),
+            path("<int:pk>/trust/", view(require_POST(self.trust)), name="inference_automation_trust"),
             path("<int:pk>/limits/", view(require_POST(self.limits)), name="inference_automation_limits"),
             path("<int:pk>/document/", view(self.download), name="inference_automation_document"),
             *super().get_urls(),
@@ -155,6 +162,8 @@ class AutomationAdmin(DashboardAdmin):
                     messages.info(request, f"Nothing changed: this is version {version.number} already.")
                 else:
                     messages.success(request, f"Version {version.number} is live. Tasks sent from now on use it.")
+                    if automation.is_trusted and not version.automation.is_trusted:
+                        messages.warning(request, "Its scripts changed: an administrator has to trust them again.")
                 return redirect(_page(automation.pk))
         return self._show(request, automation, draft=draft, note=note)
 
@@ -200,15 +209,34 @@ class AutomationAdmin(DashboardAdmin):
             messages.error(request, f"Another active automation is named {automation.endpoint_name}.")
         return redirect(_page(automation.pk))
 
+    @only_if(may_trust_automations)
+    def trust(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Let the scripts of the version that was shown run, or no script anymore."""
+        automation = self._automation(pk)
+        number = request.POST.get("version", "")
+        try:
+            trust_automation(
+                automation=automation,
+                is_trusted=request.POST.get("to") == "trusted",
+                actor=person(request),
+                reviewed_version=int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None,
+            )
+        except InferenceError as error:
+            messages.error(request, error.message)
+        else:
+            words = "may run" if automation.is_trusted else "may not run anymore"
+            messages.success(request, f"The scripts of {automation.endpoint_name} {words}.")
+        return redirect(_page(automation.pk))
+
     @only_if(may_change_automations)
     def limits(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """Description and how many may run at once."""
+        """Description, and how many may run at once and wait."""
         automation = self._automation(pk)
         values: dict[str, int | None] = {}
-        for name in ("max_parallelism", "per_login_parallelism"):
+        for name, largest in LARGEST_LIMITS.items():
             text = request.POST.get(name, "").strip()
-            if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LARGEST_LIMIT):
-                messages.error(request, f"Give a whole number from 1 to {LARGEST_LIMIT}, or leave the limit empty.")
+            if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= largest):
+                messages.error(request, f"Give a whole number from 1 to {number(largest)}, or leave the limit empty.")
                 return redirect(_page(automation.pk))
             values[name] = int(text) if text else None
         description = _clean(request.POST.get("description"), 2000)
@@ -246,6 +274,7 @@ class AutomationAdmin(DashboardAdmin):
         form: RunForm | None = None,
     ) -> HttpResponseBase:
         counts = read_counts()
+        paused = paused_rows(counts.now, keys=[automation_key(automation.pk)])
         runs = read_runs([automation.pk])[automation.pk]
         drawn, width, label = dots(runs.states)
         versions = list(
@@ -266,7 +295,9 @@ class AutomationAdmin(DashboardAdmin):
             "title": automation.endpoint_name,
             "crumbs": [{"title": "Automations", "link": reverse("admin:inference_automation_changelist")}],
             "automation": automation,
-            "pill": health_pill(automation, runs),
+            "pill": health_pill(automation, runs, is_paused=bool(paused)),
+            "paused": paused[0] if paused else None,
+            "pause_url": pause_url(automation=str(automation.pk)),
             "newest": newest,
             "chosen": chosen,
             "is_old": chosen is not None and newest is not None and chosen.number != newest.number,
@@ -290,6 +321,9 @@ class AutomationAdmin(DashboardAdmin):
             "usual": spoken_duration(usual.median) if usual else "",
             "runs_link": f"{reverse('admin:inference_task_changelist')}?automation={automation.pk}",
             "curl": self._curl(request, automation, newest),
+            "scripts": _scripts(automation, newest),
+            "may_trust": may_trust_automations(request),
+            "default_queue_limit": settings.QUEUE_LIMIT_PER_AUTOMATION,
         }
         return TemplateResponse(request, "inference/automations/page.html", context)
 
@@ -360,6 +394,21 @@ class AutomationAdmin(DashboardAdmin):
 
 def _page(pk: int) -> str:
     return reverse("admin:inference_automation_change", args=(pk,))
+
+
+def _scripts(automation: Automation, newest: AutomationVersion | None) -> dict[str, Any] | None:
+    """For the card about scripts; None where there is nothing to decide."""
+    if newest is None or not (settings.ALLOW_SCRIPTS or automation.is_trusted):
+        return None
+    document = load(newest.document)
+    count = len(script_digests(document))
+    if count == 0 and not automation.is_trusted:
+        return None
+    return {
+        "count": counted(count, "script"),
+        "is_trusted": may_run_scripts(automation, document),
+        "are_allowed": settings.ALLOW_SCRIPTS,
+    }
 
 
 def _author(version: AutomationVersion) -> str:

@@ -8,8 +8,9 @@ from django.db import connection
 from django.urls import reverse
 
 from inference.admin.durations import RUNS_LOOKED_AT
+from inference.admin.queue_pause import PAUSED
 from inference.admin.wording import STATE_WORDS, Moment, Pill, ago, counted
-from inference.models import Automation
+from inference.models import Automation, QueuePause
 
 PAGE_SIZE = 100
 DOTS = 16
@@ -96,12 +97,17 @@ def read_runs(automation_ids: list[int]) -> dict[int, Runs]:
 
 def automation_rows(automations: list[Automation], now: datetime) -> list[AutomationRow]:
     runs = read_runs([each.pk for each in automations])
-    return [_row(each, runs[each.pk], now) for each in automations]
+    paused = set(
+        QueuePause.objects.filter(automation__in=automations, login="").values_list("automation_id", flat=True)
+    )
+    return [_row(each, runs[each.pk], now, is_paused=each.pk in paused) for each in automations]
 
 
-def health_pill(automation: Automation, runs: Runs) -> Pill | None:
+def health_pill(automation: Automation, runs: Runs, *, is_paused: bool) -> Pill | None:
     if not automation.is_active:
         return Pill("cancelled", "Inactive")
+    if is_paused:
+        return PAUSED
     if runs.is_failing:
         return Pill("failed", "Failing")
     return None
@@ -117,7 +123,7 @@ def dots(states: tuple[str, ...]) -> tuple[tuple[Dot, ...], int, str]:
     return drawn, 10 * max(1, len(shown)), f"Last {counted(len(shown), 'run')}: {words}" if shown else "No runs yet"
 
 
-def _row(automation: Automation, runs: Runs, now: datetime) -> AutomationRow:
+def _row(automation: Automation, runs: Runs, now: datetime, *, is_paused: bool) -> AutomationRow:
     drawn, width, label = dots(runs.states)
     return AutomationRow(
         name=automation.endpoint_name,
@@ -130,7 +136,7 @@ def _row(automation: Automation, runs: Runs, now: datetime) -> AutomationRow:
         dots_width=width,
         dots_label=label,
         success=runs.success,
-        pill=health_pill(automation, runs),
+        pill=health_pill(automation, runs, is_paused=is_paused),
         last_run=ago(runs.newest, now) if runs.newest else None,
         runs_link=f"{reverse('admin:inference_task_changelist')}?automation={automation.pk}",
     )

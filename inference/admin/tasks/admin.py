@@ -1,11 +1,13 @@
 """The views of tasks. Tasks are history: read here, changed only by services."""
 
+import gzip
 import uuid
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import (
@@ -36,15 +38,15 @@ from inference.admin.permissions import (
 )
 from inference.admin.tasks.filters import PAGE_SIZE, TaskFilter
 from inference.admin.tasks.listing import list_context, live_changes
-from inference.admin.tasks.page import TaskPage, artifact_url
+from inference.admin.tasks.page import TaskPage
 from inference.admin.tasks.review import decide_outcome
 from inference.admin.tasks.rows import task_url
-from inference.admin.tasks.stage import stage_of
 from inference.admin.wording import counted, short_id
-from inference.errors import InferenceError
-from inference.models import Artifact, CommitPoint, Task
+from inference.errors import InferenceError, NothingAskedError
+from inference.models import Artifact, CommitPoint, PersonRequest, Task
 from inference.services.audit import record_audit
 from inference.services.cancel import cancel_tasks
+from inference.services.people import MAX_NOTE_CHARACTERS, answer_request
 from inference.services.retry import retry_task
 
 # Pictures that a page may show in place; everything else is only ever saved.
@@ -66,6 +68,7 @@ class TaskAdmin(DashboardAdmin):
             path("<uuid:task_id>/live/", view(self.page_live), name="inference_task_page_live"),
             path("<uuid:task_id>/step/<str:key>/", view(self.step), name="inference_task_step"),
             path("<uuid:task_id>/cancel/", view(require_POST(self.cancel)), name="inference_task_cancel"),
+            path("<uuid:task_id>/answer/", view(require_POST(self.answer)), name="inference_task_answer"),
             path("<uuid:task_id>/retry/", view(self.retry), name="inference_task_retry"),
             path("<uuid:task_id>/review/", view(require_POST(self.review)), name="inference_task_review"),
             *super().get_urls(),
@@ -150,8 +153,7 @@ class TaskAdmin(DashboardAdmin):
         step = next((each for each in page.steps if key in (str(each.index), f"p{each.position}")), None)
         if step is None:
             raise Http404
-        stage = stage_of(step, page.counts.now, artifact_url(step.picture) if step.picture else "")
-        return TemplateResponse(request, "inference/tasks/stage.html", {"stage": stage, "task": task})
+        return TemplateResponse(request, "inference/tasks/stage.html", {"stage": page.stage(step), "task": task})
 
     @only_if(may_cancel_tasks)
     def cancel(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
@@ -160,6 +162,28 @@ class TaskAdmin(DashboardAdmin):
             messages.success(request, f"Cancelling {task}.")
         else:
             messages.warning(request, f"{task} has ended, or was asked to stop before; nothing was changed.")
+        return redirect(task_url(task.id))
+
+    @only_if(may_cancel_tasks)
+    def answer(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
+        """What a person says to the question that the page showed; never to a later one."""
+        task = self._task(task_id)
+        wanted, asked = request.POST.get("answer", ""), _ids([request.POST.get("request", "")])
+        if wanted not in PersonRequest.ANSWERS or not asked:
+            messages.error(request, "Press Continue or Give up.")
+            return redirect(task_url(task.id))
+        note = request.POST.get("note", "").replace("\x00", "").strip()[:MAX_NOTE_CHARACTERS]
+        user = person(request)
+        cause = {"kind": "user", "id": user.get_username()}
+        try:
+            with transaction.atomic():
+                if answer_request(task_id=task.id, answer=wanted, note=note, cause=cause, request_id=asked[0]):
+                    data = {"request": str(asked[0]), "answer": wanted, "note": note}
+                    record_audit(actor=user, act="task.answer", target=f"task {task.id}", data=data)
+        except NothingAskedError as error:
+            messages.warning(request, error.message)
+        else:
+            messages.success(request, f"{task} goes on." if wanted == "continue" else f"{task} is given up.")
         return redirect(task_url(task.id))
 
     @only_if(may_run_tasks)
@@ -204,15 +228,21 @@ class TaskAdmin(DashboardAdmin):
         """The bytes of a file. Pictures of ours are shown, everything else is saved; nothing in it can act."""
         artifact = get_object_or_404(Artifact, pk=artifact_id)
         try:
-            content = default_storage.open(artifact.storage_name)
+            content: File[bytes] = default_storage.open(artifact.storage_name)
         except FileNotFoundError as error:
             raise Http404("The file is no longer kept.") from error
         kinds = (Artifact.Kind.PICTURE, Artifact.Kind.SCREENSHOT)
         shown = artifact.kind in kinds and artifact.content_type in SHOWN_TYPES and "save" not in request.GET
+        filename = artifact.filename
+        if artifact.kind == Artifact.Kind.LOG and filename.endswith(".html.gz"):
+            # A large page of a failed step, kept compressed: people want to open it.
+            with content:
+                content = ContentFile(gzip.decompress(content.read()))
+            filename = filename.removesuffix(".gz")
         response = FileResponse(
             content,
             as_attachment=not shown,
-            filename=get_valid_filename(artifact.filename) if artifact.filename.strip(". ") else "file",
+            filename=get_valid_filename(filename) if filename.strip(". ") else "file",
             content_type=artifact.content_type if shown else "application/octet-stream",
         )
         response["X-Content-Type-Options"] = "nosniff"

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from inference.admin.tasks.rows import with_row_columns
-from inference.models import LEASED, Automation, Task, TaskStatus
+from inference.models import LEASED, Automation, PersonRequest, Task, TaskStatus
 
 PAGE_SIZE = 50
 # Free text is looked for in the newest tasks of the filter only: the cost stays the same with a million of them.
@@ -133,7 +133,9 @@ class TaskFilter:
     def _view_condition(self) -> Q:
         match self.view:
             case "needs-you":
-                return Q(outcome_unknown=True, review__isnull=True)
+                # As ids: each half is then read by its own index. There are no more than workers.
+                waiting = list(PersonRequest.objects.filter(closed_at=None).values_list("task_id", flat=True))
+                return Q(outcome_unknown=True, review__isnull=True) | Q(pk__in=waiting)
             case "running":
                 return Q(status__in=LEASED)
             case "queued":

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from inference.admin.counts import COUNT_LIMIT, TODAY_LIMIT, Counts, bounded
+from inference.admin.permissions import may_cancel_tasks
 from inference.admin.tasks.filters import PAGE_SIZE, PERIODS, TEXT_WINDOW, VIEWS, TaskFilter, cursor_of
 from inference.admin.tasks.rows import TaskRow, task_rows, with_row_columns
 from inference.admin.wording import STATE_WORDS, counted, number, spoken_duration
@@ -45,7 +46,7 @@ def list_context(request: HttpRequest, wanted: TaskFilter, counts: Counts) -> di
     tasks, newer, older = wanted.page()
     automations = list(Automation.objects.order_by("endpoint_name", "id")[:CHOICES_LIMIT])
     keys = list(ApiKey.objects.order_by("name", "id")[:CHOICES_LIMIT]) if _may_see_keys(request) else []
-    rows = task_rows(tasks, counts)
+    rows = task_rows(tasks, counts, may_answer=may_cancel_tasks(request))
     names = {
         "automation": next((each.endpoint_name for each in automations if each.id == wanted.automation_id), ""),
         "key": next((each.name for each in keys if each.id == wanted.key_id), ""),
@@ -80,7 +81,7 @@ def live_changes(
 ) -> tuple[str, dict[str, Any]]:
     """An ETag, and what a page that shows `shown` has to change: the rows, the tabs, the number of new ones."""
     found = with_row_columns(Task.objects.filter(id__in=shown))
-    rows = task_rows(list(found), counts)
+    rows = task_rows(list(found), counts, may_answer=may_cancel)
     new = wanted.newer_than(newest).values("pk")[:NEW_LIMIT].count() if newest else 0
     tab_counts = {tab.view: tab.count for tab in tabs(wanted, counts)}
     names = {"automation": "", "key": ""}
@@ -115,9 +116,9 @@ def answer(wanted: TaskFilter, counts: Counts, names: dict[str, str]) -> str:
         return _filter_sentence(wanted, names)
     match wanted.view:
         case "needs-you":
-            if not counts.needs_review:
+            if not counts.needs_you:
                 return "Nothing needs you"
-            return f"{_many(counts.needs_review, 'task')} {'needs' if counts.needs_review == 1 else 'need'} you"
+            return f"{_many(counts.needs_you, 'task')} {'needs' if counts.needs_you == 1 else 'need'} you"
         case "running":
             if not counts.running:
                 return "No task is running"
@@ -142,7 +143,7 @@ def explanation(wanted: TaskFilter) -> str:
 
 def tabs(wanted: TaskFilter, counts: Counts) -> list[Tab]:
     shown = {
-        "needs-you": (counts.needs_review, "review"),
+        "needs-you": (counts.needs_you, counts.needs_you_state),
         "running": (counts.running, ""),
         "queued": (counts.queued, ""),
         "failed-today": (counts.failed_today, "failed"),
@@ -225,7 +226,11 @@ def _empty_words(wanted: TaskFilter, counts: Counts) -> tuple[str, str, str]:
         return "filter_alt_off", "No task matches", "Take a filter off to see more."
     match wanted.view:
         case "needs-you":
-            return "front_hand", "Nothing needs you", "Tasks whose outcome is unknown will wait here for a decision."
+            return (
+                "front_hand",
+                "Nothing needs you",
+                "Tasks that ask for a person, or for a decision, will wait here.",
+            )
         case "running":
             return "play_circle", "No task is running", "Running ones show up here within seconds."
         case "queued":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.admin.wording import STATE_WORDS, cause_name, clock, first_line
+from inference.admin.wording import STATE_WORDS, cause_name, clock, first_line, spoken_duration
 from inference.models import TaskEvent
 
 # Said first, without their name; the rest follows as name=value.
@@ -62,6 +62,8 @@ def _text(event: TaskEvent, data: dict[str, Any], error: str) -> str:
         who = cause_name(event.cause)
         parts.append(f"{word}, by {who}" if who else word)
         data.pop("token", None)
+    elif event.kind == "person":
+        parts.append(_person(event, data))
     elif event.kind == "cancel_requested":
         parts.append(f"asked by {cause_name(event.cause) or 'somebody'} to stop")
     parts += [str(data.pop(name)) for name in _TELLING if data.get(name) not in (None, "")]
@@ -69,6 +71,18 @@ def _text(event: TaskEvent, data: dict[str, Any], error: str) -> str:
         parts.append(error)
     parts += [f"{name}={_short(value)}" for name, value in data.items() if value not in (None, "", [], {})]
     return "  ".join(parts)
+
+
+def _person(event: TaskEvent, data: dict[str, Any]) -> str:
+    """A question to people, and what became of it; its text follows."""
+    match data.pop("state", ""):
+        case "asked":
+            return f"asked for up to {spoken_duration(float(data.pop('seconds', 0)))}:"
+        case "answered":
+            answer = str(data.pop("answer", "")).replace("_", " ")
+            return f"{answer}, said {cause_name(event.cause) or 'somebody'}"
+        case state:
+            return str(state)
 
 
 def _short(value: Any) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
 from inference.admin.counts import Counts
 from inference.admin.durations import Usual, usual_durations
+from inference.admin.permissions import may_cancel_tasks
 from inference.admin.tasks.ahead import Ahead, nodes_ahead
 from inference.admin.tasks.filters import TaskFilter
 from inference.admin.tasks.log import LogLine, log_lines
@@ -26,15 +26,16 @@ from inference.admin.tasks.rows import (
     output_summary,
     sender,
     step_name,
-    taken_slots,
     task_url,
-    what_it_waits_for,
+    waiting_words,
 )
 from inference.admin.tasks.stage import Stage, stage_of
 from inference.admin.wording import (
     STEP_STATES,
     STEP_WORDS,
     Pill,
+    asked,
+    asking_words,
     cause_name,
     clock,
     counted,
@@ -47,6 +48,7 @@ from inference.admin.wording import (
     lowered,
     moment,
     needs_review,
+    number,
     sentence,
     short_id,
     size,
@@ -55,6 +57,9 @@ from inference.admin.wording import (
     was_cancelled_by,
 )
 from inference.models import Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
+from inference.queries import open_request
+from inference.queue_state import COUNTED_AHEAD, Reason, WaitingFor, waiting_for
+from inference.services.people import MAX_NOTE_CHARACTERS
 
 # A loop over thousands of rows makes thousands of steps; a page that shows them all helps nobody.
 SHOWN_STEPS = 400
@@ -62,6 +67,18 @@ SHOWN_EVENTS = 500
 # Other failures of the automation that are looked at for "same failure".
 COMPARED_FAILURES = 200
 DEEPEST_INDENT = 4
+# What a queued task waits for without end, unless somebody acts.
+NEEDS_AN_OPERATOR = frozenset({Reason.NO_WORKER, Reason.QUEUE_PAUSED, Reason.AUTOMATION_PAUSED, Reason.LOGIN_PAUSED})
+STARTS_BY_ITSELF = "It starts by itself: best priority first, then in order of arrival."
+STARTS_WHEN_RESUMED = "It stays where it is in line, and starts after it is resumed."
+ADVICE = {
+    Reason.RETRY_PAUSE: "It starts by itself when the pause is over.",
+    Reason.QUEUE_PAUSED: STARTS_WHEN_RESUMED,
+    Reason.AUTOMATION_PAUSED: STARTS_WHEN_RESUMED,
+    Reason.LOGIN_PAUSED: STARTS_WHEN_RESUMED,
+    Reason.NO_WORKER: "Start one with bin/serve, or look at Workers.",
+    Reason.TURN: "It starts by itself. Keys take turns, so those of others do not hold it up for long.",
+}
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,8 @@ class TaskPage:
             Step.objects.filter(task=task, attempt=self.attempt_number).select_related("picture")[: SHOWN_STEPS + 1]
         )
         self.commit_points = list(CommitPoint.objects.filter(task=task))
+        self.asking = open_request(task)
+        self.waiting = waiting_for(task)
         self.usual: Usual | None = usual_durations([task.automation_id]).get(task.automation_id)
 
     @property
@@ -149,9 +168,10 @@ class TaskPage:
             newest_event,
             self.attempt_number,
             len(self.attempts),
+            self.asking and self.asking.id,
             [(step.position, step.status, step.picture_id, step.healed, step.error) for step in self.steps],
             [(point.id, point.finished_at) for point in self.commit_points],
-            self._waits_for() if task.status == TaskStatus.QUEUED else "",
+            self.waiting,
         )
         return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
@@ -161,7 +181,15 @@ class TaskPage:
         for step in self.steps:
             if wanted and wanted in (str(step.index), f"p{step.position}"):
                 return step
+        if (waiting := self._waiting_step()) is not None:
+            return waiting
         return self._failed_step() or self._newest_with_picture() or (self.steps[-1] if self.steps else None)
+
+    def stage(self, step: Step) -> Stage:
+        """`step` in detail."""
+        picture = self._picture(step)
+        asks = "" if step != self._waiting_step() else self._asking_words()
+        return stage_of(step, self.counts.now, artifact_url(picture) if picture else "", asks=asks)
 
     def context(self) -> dict[str, Any]:
         task = self.task
@@ -174,15 +202,18 @@ class TaskPage:
             "short_id": short_id(task.id),
             "pill": self._pill(),
             "head": self._head(),
+            "asked": None if self.asking is None else asked(self.asking, self.counts.now),
+            "request_id": "" if self.asking is None else self.asking.id,
+            "note_limit": MAX_NOTE_CHARACTERS,
             "why": self._why(),
             "rows": [self._row(step, selected) for step in self.steps[:SHOWN_STEPS]],
-            "has_pictures": any(step.picture_id is not None for step in self.steps[:SHOWN_STEPS]),
+            "has_pictures": any(self._picture(step) is not None for step in self.steps[:SHOWN_STEPS]),
             "ahead": self._ahead(),
             "hidden_steps": len(self.steps) > SHOWN_STEPS,
             "axis": self._axis(),
             "tries": self._tries(),
             "timeline_note": self._timeline_note(),
-            "stage": self._stage(selected),
+            "stage": None if selected is None else self.stage(selected),
             "sent": self._sent(),
             "sent_json": _pretty(self._inputs()),
             "output": self._output(),
@@ -200,6 +231,9 @@ class TaskPage:
             "has_begun_commit": bool(self.commit_points),
             "may_cancel_now": not task.has_ended and task.cancel_requested_at is None,
             "progress": self._progress(),
+            "page_url": task_url(task.id),
+            "pause_key": self.waiting.pause.key if self.waiting and self.waiting.pause else "",
+            "pause_login_url": self._pause_login_url(),
             "etag": self.etag(),
         }
 
@@ -212,7 +246,12 @@ class TaskPage:
         failed = self._failed_step()
         if task.status == TaskStatus.FAILED and not needs_review(task) and failed and failed.index is not None:
             return task_pill(task, fact=f"Failed at step {failed.index}")
+        if self.asking is not None:
+            return task_pill(task, asks=True, fact=self._asking_words())
         return task_pill(task)
+
+    def _asking_words(self) -> str:
+        return asking_words(may_answer=may_cancel_tasks(self.request))
 
     def _head(self) -> dict[str, Any]:
         task = self.task
@@ -302,27 +341,40 @@ class TaskPage:
             "",
         )
 
-    def _why_queued(self) -> Why:
-        task = self.task
-        reason = self._waits_for()
-        ahead = Task.objects.filter(status=TaskStatus.QUEUED).filter(_ahead_of(task))[:1000].count()
-        running = counted(self.counts.running, "task")
-        state = "review" if self.counts.nobody_works else "queued"
-        advice = (
-            "Start one with bin/serve, or look at Workers."
-            if self.counts.nobody_works
-            else "It starts by itself, best priority first, then in order of arrival."
-        )
-        facts = (
-            ("Ahead of it", "none" if not ahead else "999+" if ahead == 1000 else str(ahead), ""),
-            ("Running", running, TaskFilter(view="running").link() and self._list_link(view="running")),
+    def _why_queued(self) -> Why | None:
+        waiting = self.waiting
+        if waiting is None:
+            return None
+        facts = [
+            ("Ahead of it", self._ahead_words(waiting), ""),
+            *(
+                ("Held by" if place == 0 else "", short_id(holder), task_url(holder))
+                for place, holder in enumerate(waiting.holders)
+            ),
+            ("Running", counted(self.counts.running, "task"), self._list_link(view="running")),
             ("Workers", str(self.counts.workers), ""),
             ("Usually takes", spoken_duration(self.usual.median) if self.usual else "not known", ""),
-        )
-        return Why(state, reason, (advice,), "", facts, "")
+        ]
+        if waiting.since is not None:
+            since = "Paused" if waiting.pause else "Last worker seen"
+            facts.insert(0, (since, moment(waiting.since, self.counts.now).text, ""))
+        state = "review" if waiting.reason in NEEDS_AN_OPERATOR else "queued"
+        words = waiting_words(waiting, self.counts.now)
+        return Why(state, words, (ADVICE.get(waiting.reason, STARTS_BY_ITSELF),), "", tuple(facts), "")
 
-    def _waits_for(self) -> str:
-        return what_it_waits_for(self.task, taken_slots([self.task]), self.counts)
+    def _pause_login_url(self) -> str:
+        """Where to pause the login, for tasks that have one to themselves."""
+        if self.task.has_ended or not self.task.is_dedicated:
+            return ""
+        return f"{reverse('admin:inference_queuepause_pause')}?{urlencode({'task': str(self.task.id)})}"
+
+    def _ahead_words(self, waiting: WaitingFor) -> str:
+        if waiting.position is None:
+            return f"{number(COUNTED_AHEAD)} or more"
+        if waiting.position == 1:
+            return "none"
+        whose = "of the same key" if self.task.api_key_id else "without a key"
+        return f"{number(waiting.position - 1)} {whose}"
 
     def _history_facts(self) -> list[tuple[str, str, str]]:
         """When it last worked, and how often it failed the same way since."""
@@ -374,13 +426,15 @@ class TaskPage:
         width = max(0.5, min(100 - x, 100 * length / span))
         key = str(step.index) if step.index is not None else f"p{step.position}"
         is_running = step.status == StepStatus.RUNNING and not self.task.has_ended
+        asks = step == self._waiting_step()
+        picture = self._picture(step)
         return StepRow(
             step=step,
             anchor=f"step-{key}",
             link=f"?{self._try_query()}&step={key}" if self._try_query() else f"?step={key}",
             number="" if step.index is None else str(step.index),
-            state=STEP_STATES[StepStatus(step.status)],
-            word=STEP_WORDS[StepStatus(step.status)],
+            state="human" if asks else STEP_STATES[StepStatus(step.status)],
+            word=self._asking_words() if asks else STEP_WORDS[StepStatus(step.status)],
             label=step.label,
             locator=step.locator or (step.url if step.kind == "go_to_url" else ""),
             error=error_line(step.error),
@@ -390,13 +444,20 @@ class TaskPage:
             x=f"{x:.2f}%",
             width=f"{width:.2f}%",
             is_selected=selected is not None and step.position == selected.position,
-            picture=artifact_url(step.picture) if step.picture else "",
+            picture=artifact_url(picture) if picture else "",
         )
 
-    def _stage(self, selected: Step | None) -> Stage | None:
-        if selected is None:
+    def _waiting_step(self) -> Step | None:
+        """The step that waits for a person now."""
+        asking = self.asking
+        if asking is None or asking.attempt != self.attempt_number:
             return None
-        return stage_of(selected, self.counts.now, artifact_url(selected.picture) if selected.picture else "")
+        return next((step for step in self.steps if step.position == asking.step_position), None)
+
+    def _picture(self, step: Step) -> Artifact | None:
+        """A step's own picture; while it waits for a person, the page that it asks about."""
+        asking = self.asking
+        return asking.picture if asking is not None and step == self._waiting_step() else step.picture
 
     def _scale(self) -> tuple[datetime, float]:
         """Where the waterfall begins, and how many milliseconds it spans."""
@@ -497,8 +558,7 @@ class TaskPage:
     def _files(self) -> list[FileRow]:
         shown = Artifact.objects.filter(task=self.task).exclude(kind=Artifact.Kind.PICTURE)
         return [
-            FileRow(file.filename, artifact_url(file), size(file.size_bytes), file.get_kind_display())
-            for file in shown[:200]
+            FileRow(file.filename, artifact_url(file), size(file.size_bytes), _file_kind(file)) for file in shown[:200]
         ]
 
     def _facts(self) -> list[tuple[str, str, str]]:
@@ -555,6 +615,15 @@ class TaskPage:
         return reverse("admin:inference_task_changelist") + TaskFilter(**wanted).link()
 
 
+def _file_kind(artifact: Artifact) -> str:
+    """What it is, and how a trace is looked at: it is for a program, not for a browser."""
+    if artifact.kind == Artifact.Kind.TRACE:
+        return "Trace, for npx playwright show-trace"
+    if isinstance(artifact.metadata, dict) and artifact.metadata.get("of") == "snapshot":
+        return "Page of a failed step"
+    return artifact.get_kind_display()
+
+
 def artifact_url(artifact: Artifact) -> str:
     return reverse("admin:inference_task_artifact", args=(artifact.pk,))
 
@@ -569,14 +638,6 @@ def curl_command(request: HttpRequest, body: dict[str, Any], key: str = "$OPTEXI
         f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}",
     )
     return " \\\n  ".join(parts)
-
-
-def _ahead_of(task: Task) -> Q:
-    """Queued tasks that the claim takes before this one: better priority (none is last), then earlier."""
-    earlier = Q(created_at__lt=task.created_at) | Q(created_at=task.created_at, id__lt=task.id)
-    if task.priority is None:
-        return Q(priority__isnull=False) | (Q(priority__isnull=True) & earlier)
-    return Q(priority__lt=task.priority) | (Q(priority=task.priority) & earlier)
 
 
 def _listed(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Rows of the task list: for each state the one fact that says most."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,12 @@ from django.urls import reverse
 from inference.admin.counts import Counts
 from inference.admin.durations import Bar, Usual, bar, usual_durations
 from inference.admin.wording import (
+    Asked,
     Moment,
     Pill,
     ago,
+    asked,
+    asking_words,
     duration,
     ended_badly,
     error_line,
@@ -28,12 +31,13 @@ from inference.admin.wording import (
     task_state,
     was_cancelled_by,
 )
-from inference.models import ConcurrencySlot, Step, StepStatus, Task, TaskStatus
+from inference.models import PersonRequest, Step, StepStatus, Task, TaskStatus
+from inference.queue_state import QueueState, WaitingFor, read_state, reason_of
 
 # An output that takes more room than this (bytes, compressed) is not read for a row.
 LARGEST_SHOWN_OUTPUT = 20_000
 # States whose duration is drawn in their color; a good run is not news.
-COLORED = frozenset({"failed", "killed", "review", "running"})
+COLORED = frozenset({"failed", "killed", "review", "running", "human"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class TaskRow:
     took_since: str
     bar: Bar | None
     may_cancel: bool
+    asked: Asked | None
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -62,16 +67,27 @@ class TaskRow:
         return (self.id, self.pill, self.lead, self.fact, self.tags, self.took if not self.took_since else "")
 
 
-def task_rows(tasks: Sequence[Task], counts: Counts) -> list[TaskRow]:
-    """One row per task of `with_row_columns`, in their order; a fixed number of queries more."""
+def task_rows(tasks: Sequence[Task], counts: Counts, *, may_answer: bool = False) -> list[TaskRow]:
+    """One row per task of `with_row_columns`, in their order; a fixed number of queries more. `may_answer`: the
+    reader is one of the people whom tasks ask."""
     steps = _telling_steps(tasks)
     healed = set(
         Step.objects.filter(task_id__in=[task.id for task in tasks], healed=True).values_list("task_id", flat=True)
     )
-    holds = _holds(tasks)
+    queue = _queue_state(tasks)
     usual = usual_durations([task.automation_id for task in tasks])
+    asking = _open_requests(tasks)
     return [
-        _row(task, steps.get(task.id), task.id in healed, holds, usual.get(task.automation_id), counts)
+        _row(
+            task,
+            steps.get(task.id),
+            task.id in healed,
+            queue,
+            usual.get(task.automation_id),
+            counts,
+            asking.get(task.id),
+            may_answer=may_answer,
+        )
         for task in tasks
     ]
 
@@ -132,44 +148,28 @@ def step_name(step: Step) -> str:
     return f"Step {step.index}" if step.index is not None else first_line(step.label, 60)
 
 
-def what_it_waits_for(task: Task, holds: Mapping[str, int], counts: Counts) -> str:
-    """Why a queued task does not run yet, in the order of the claim; the first thing that holds it."""
-    if task.available_at > counts.now:
-        seconds = (task.available_at - counts.now).total_seconds()
-        which = f"try {task.retry_count + 2}" if task.retry_count else "it"
-        return f"Pause before {which}, {spoken_duration(seconds)} left" if seconds >= 1 else f"Pause before {which}"
-    whole = _own(task.automation.max_parallelism, task.max_parallelism)
-    running = holds.get(automation_slot(task), 0)
-    if whole is not None and running >= whole:
-        return f"Waits for its turn: {running} of {task.endpoint_name} run, its limit is {whole}"
-    login = _login_limit(task)
-    running = holds.get(login_slot(task), 0)
-    if login is not None and running >= login:
-        who = identity(task) or "this login"
-        return f"Waits for its login: {running} {'task' if running == 1 else 'tasks'} of {who} running"
-    if counts.nobody_works:
-        return "Waits for a worker: none was seen in the last minute"
-    return "Waits for a free worker"
+def what_it_waits_for(task: Task, state: QueueState) -> str:
+    """Why a queued task does not run yet: the first thing that holds it, in the order of the claim."""
+    return waiting_words(reason_of(task, state), state.workers.now)
 
 
-def automation_slot(task: Task) -> str:
-    return f"automation:{task.automation_id}"
+def waiting_words(waiting: WaitingFor, now: datetime) -> str:
+    """The reason with the time that is left of a pause."""
+    left = 0.0 if waiting.until is None else (waiting.until - now).total_seconds()
+    return f"{waiting.message}, {spoken_duration(left)} left" if left >= 1 else waiting.message
 
 
-def login_slot(task: Task) -> str:
-    return f"login:{task.automation_id}:{task.dedup_hash[:40]}"
+def _queue_state(tasks: Sequence[Task]) -> QueueState | None:
+    """What decides about those that wait; None when none does."""
+    queued = [task for task in tasks if task.status == TaskStatus.QUEUED]
+    return read_state(queued) if queued else None
 
 
-def taken_slots(tasks: Iterable[Task]) -> dict[str, int]:
-    """How many tasks hold the limits that these tasks have to pass."""
-    wanted = {slot for task in tasks for slot in (automation_slot(task), login_slot(task))}
-    if not wanted:
+def _open_requests(tasks: Sequence[Task]) -> dict[UUID, PersonRequest]:
+    running = [task.id for task in tasks if task.status == TaskStatus.RUNNING]
+    if not running:
         return {}
-    return dict(ConcurrencySlot.objects.filter(key__in=wanted).values_list("key", "running"))
-
-
-def _holds(tasks: Sequence[Task]) -> dict[str, int]:
-    return taken_slots(task for task in tasks if task.status == TaskStatus.QUEUED)
+    return {each.task_id: each for each in PersonRequest.objects.filter(task_id__in=running, closed_at=None)}
 
 
 def _telling_steps(tasks: Sequence[Task]) -> dict[UUID, Step]:
@@ -188,17 +188,29 @@ def _telling_steps(tasks: Sequence[Task]) -> dict[UUID, Step]:
 
 
 def _row(
-    task: Task, step: Step | None, healed: bool, holds: Mapping[str, int], usual: Usual | None, counts: Counts
+    task: Task,
+    step: Step | None,
+    healed: bool,
+    queue: QueueState | None,
+    usual: Usual | None,
+    counts: Counts,
+    request: PersonRequest | None,
+    *,
+    may_answer: bool,
 ) -> TaskRow:
-    lead, fact = _fact(task, step, holds, counts)
+    if request is None:
+        lead, fact = _fact(task, step, queue)
+    else:
+        lead, fact = "" if step is None else step_name(step), first_line(request.question)
     seconds, since = _took(task, counts.now)
-    state = task_state(task)
+    asks = request is not None
+    state = task_state(task, asks=asks)
     return TaskRow(
         id=task.id,
         short_id=short_id(task.id),
         url=task_url(task.id),
         name=task.endpoint_name,
-        pill=task_pill(task),
+        pill=task_pill(task, asks=asks, fact=asking_words(may_answer=may_answer) if asks else ""),
         lead=lead,
         fact=fact,
         key=sender(task),
@@ -209,13 +221,14 @@ def _row(
         took_since=since,
         bar=None if seconds is None else bar(seconds, usual, state=state if state in COLORED else ""),
         may_cancel=not task.has_ended and task.cancel_requested_at is None,
+        asked=None if request is None else asked(request, counts.now),
     )
 
 
-def _fact(task: Task, step: Step | None, holds: Mapping[str, int], counts: Counts) -> tuple[str, str]:
+def _fact(task: Task, step: Step | None, queue: QueueState | None) -> tuple[str, str]:
     match task.status:
         case TaskStatus.QUEUED:
-            return "", what_it_waits_for(task, holds, counts)
+            return "", "" if queue is None else what_it_waits_for(task, queue)
         case TaskStatus.ALLOCATED:
             return "", f"Taken by {_host(task)}, not begun"
         case TaskStatus.RUNNING:
@@ -269,16 +282,6 @@ def _tags(task: Task, healed: bool) -> tuple[str, ...]:
 def _host(task: Task) -> str:
     # The lease owner is `host/process/start`.
     return (task.lease_owner or "a worker").partition("/")[0]
-
-
-def _own(of_automation: int | None, of_task: int | None) -> int | None:
-    """An operator's limit wins over the request's."""
-    return of_automation if of_automation is not None else of_task
-
-
-def _login_limit(task: Task) -> int | None:
-    limit = _own(task.automation.per_login_parallelism, task.per_login_parallelism)
-    return 1 if limit is None and task.is_dedicated else limit
 
 
 def _item_parts(item: Any) -> list[str]:

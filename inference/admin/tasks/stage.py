@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from inference.admin.tasks.evidence import Evidence, evidence_of
 from inference.admin.wording import STEP_STATES, STEP_WORDS, Moment, Pill, clock, fine_duration, first_line, moment
 from inference.models import Step, StepStatus
 
@@ -74,9 +75,11 @@ class Stage:
     kind: str
     path: str
     notes: tuple[str, ...]
+    evidence: Evidence | None
 
 
-def stage_of(step: Step, now: datetime, picture: str) -> Stage:
+def stage_of(step: Step, now: datetime, picture: str, *, asks: str = "") -> Stage:
+    """`asks` is the word for a step that waits for a person."""
     details: Mapping[str, Any] = step.details if isinstance(step.details, dict) else {}
     width, height = _viewport(details.get("viewport"))
     used = _box(details.get("box"))
@@ -89,7 +92,7 @@ def stage_of(step: Step, now: datetime, picture: str) -> Stage:
     return Stage(
         key=key,
         title=first_line(title, 160),
-        pill=Pill(STEP_STATES[StepStatus(step.status)], word),
+        pill=Pill("human", asks) if asks else Pill(STEP_STATES[StepStatus(step.status)], word),
         picture=picture,
         description=_description(step, word, used, failed),
         view_box=f"0 0 {width:g} {height:g}",
@@ -109,6 +112,7 @@ def stage_of(step: Step, now: datetime, picture: str) -> Stage:
         kind=step.kind.replace("_", " "),
         path=step.path,
         notes=_notes(details.get("notes")),
+        evidence=evidence_of(details),
     )
 
 

@@ -4,6 +4,7 @@ For looking at the dashboard (docs/make_screenshots.py) and for the tests of its
 would be after the fact, with instants relative to now; no worker is needed.
 """
 
+import gzip
 import hashlib
 import io
 import random
@@ -28,6 +29,7 @@ from inference.models import (
     AutomationVersion,
     CommitPoint,
     ConcurrencySlot,
+    PersonRequest,
     Scope,
     Step,
     StepStatus,
@@ -418,6 +420,63 @@ NO_BUTTON = (
 )
 
 
+SITE = "https://claims.northbridge.example"
+CONSOLE = [
+    {"at_ms": -310, "type": "warning", "text": "legacy id #submit removed", "url": f"{SITE}/static/review.js"},
+    {
+        "at_ms": 640,
+        "type": "error",
+        "text": "Failed to load resource: the server responded with a status of 404 ()",
+        "url": f"{SITE}/static/submit-claim.js",
+    },
+]
+REQUESTS: list[dict[str, Any]] = [
+    {
+        "at_ms": at,
+        "method": method,
+        "url": f"{SITE}{path}",
+        "type": kind,
+        "status": status,
+        "duration_ms": took,
+        "failure": failure,
+    }
+    for at, method, path, kind, status, took, failure in (
+        (-920, "GET", "/claims/new/review", "document", 200, 412, None),
+        (-480, "GET", "/static/review.js?v=8", "script", 200, 61, None),
+        (600, "GET", "/static/submit-claim.js", "script", 404, 38, None),
+        (2100, "POST", "/api/drafts/HM-4471-0928/autosave?fields=policy,date_of_loss,cause", "fetch", 200, 95, None),
+        (8400, "GET", "/api/notifications", "fetch", None, 1200, "net::ERR_CONNECTION_RESET"),
+    )
+]
+
+
+def _kept_file(task: Task, kind: str, filename: str, content: bytes, content_type: str, **fields: Any) -> Artifact:
+    name = default_storage.save(f"{task.id}/{uuid.uuid4()}", ContentFile(content))
+    return Artifact.objects.create(
+        task=task,
+        attempt=2,
+        kind=kind,
+        filename=filename,
+        content_type=content_type,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        storage_name=name,
+        **fields,
+    )
+
+
+def _snapshot(task: Task) -> dict[str, Any]:
+    """The page of the failed step, compressed as large ones are."""
+    page = gzip.compress(b"<!doctype html><title>Review</title><h1>Review your claim</h1>")
+    metadata = {"of": "snapshot", "step": 8, "is_cut": False}
+    kept = _kept_file(task, Artifact.Kind.LOG, "page-at-step-8.html.gz", page, "application/gzip", metadata=metadata)
+    return {"id": str(kept.id), "bytes": 34_812, "is_cut": False}
+
+
+def _trace(task: Task) -> None:
+    _kept_file(task, Artifact.Kind.TRACE, "trace-of-try-2.zip", b"PK a trace", "application/zip")
+
+
 def _claim_steps(task: Task, *, attempt: int, until: int, offset: float = 0.0) -> float:
     """The usual way through the claims portal; the second at which the next step begins."""
     steps: list[tuple[str, float, str, str, tuple[int, int, int, int] | None, dict[str, Any]]] = [
@@ -529,9 +588,10 @@ def _failed(now: datetime, claims: Automation, key: ApiKey) -> Task:
         locator='get_by_role("button", name="Submit claim")',
         page="review",
         error=NO_BUTTON,
-        details={"candidates": CANDIDATES},
+        details={"candidates": CANDIDATES, "console": CONSOLE, "network": REQUESTS, "snapshot": _snapshot(task)},
         is_commit_point=True,
     )
+    _trace(task)
     at = started + timedelta(seconds=second + 3)
     _event(task, at, "network", data={"message": "404 GET /static/submit-claim.js"})
     _event(task, at, "console", data={"message": "warning: legacy id #submit removed"})
@@ -684,6 +744,47 @@ def _allocated(now: datetime, eligibility: Automation, key: ApiKey) -> Task:
     )
 
 
+def add_waiting(seeded: Seeded) -> Task:
+    """A task more, that waits for a person."""
+    now = timezone.now()
+    values = {"first_name": ["Elena"], "last_name": ["Marchetti"], "member": ["HM-880-4417"]}
+    created = now - timedelta(minutes=2, seconds=51)
+    task = _task(
+        seeded.intake,
+        seeded.key,
+        values,
+        created=created,
+        status=TaskStatus.RUNNING,
+        unique=("member",),
+        host="browser-01",
+    )
+    _step(task, 0, "Click “Patients”", begin=0.4, length=2.2, page="list", kind="click_element")
+    _step(task, 1, "Click “New patient”", begin=2.7, length=3.1, page="login", kind="click_element")
+    _step(
+        task,
+        2,
+        "Type the code that was sent to the phone ending in 48",
+        begin=14.2,
+        length=None,
+        status=StepStatus.RUNNING,
+        kind="human_in_loop_action",
+    )
+    asked_at = created + timedelta(seconds=15)
+    question = "Type the code that was sent to the phone ending in 48"
+    PersonRequest.objects.create(
+        task=task,
+        attempt=1,
+        step_position=2,
+        question=question,
+        picture=_picture(task, "code", "question-2.png", 1),
+        asked_at=asked_at,
+        deadline=asked_at + timedelta(minutes=10),
+    )
+    _event(task, asked_at, "person", data={"state": "asked", "text": question, "seconds": 600.0})
+    WorkerHost.objects.filter(host="browser-01").update(task_id=task.id, state="busy")
+    return task
+
+
 # --- pictures and files
 
 _pictures: dict[str, bytes] = {}
@@ -738,6 +839,11 @@ def draw_page(page: str) -> bytes:
             field(430, 235, 420, "User name", "claims.backoffice")
             field(430, 330, 420, "Password", "••••••••••••")
             button(430, 510, 420, "Sign in")
+        case "code":
+            write(80, 100, "One-time code", 28, "#15202e")
+            write(430, 255, "We sent a code to the phone ending in 48.", 19)
+            field(430, 340, 420, "Code", "")
+            button(430, 430, 420, "Verify")
         case "list":
             write(80, 100, "Claims", 28, "#15202e")
             button(520, 180, 140, "New claim")

@@ -105,10 +105,10 @@ def test_a_text_that_is_no_document_is_refused_in_words(maya: Client, text: str,
 
 
 def test_a_kind_that_cannot_run_here_is_refused_when_it_is_published(maya: Client) -> None:
-    node = {"type": "action_node", "human_in_loop_action": {"max_wait_time": 10}}
-    document = a_document(nodes=[node])
+    document = a_document()
+    document["parameters"]["secure_parameters"] = {"pin": [{"totp": {"totp_secret": "JBSWY3DPEHPK3PXP"}}]}
     html = body(maya.post(ADD, {"endpoint_name": "bad", "document": json.dumps(document), "publish": "1"}))
-    assert "human_in_loop_action cannot be run by this server" in html
+    assert "secure_parameters.totp cannot be run by this server" in html
     assert not Automation.objects.filter(endpoint_name="bad").exists()
 
 

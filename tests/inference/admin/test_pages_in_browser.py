@@ -10,7 +10,7 @@ from inference.models import ApiKey, Step, Task, TaskStatus
 from inference.services.cancel import cancel_tasks
 from tests.factories import end_task, make_task
 from tests.inference.admin.conftest import Dashboard, Desk
-from tests.inference.admin.seed import PASSWORD, Seeded, seed
+from tests.inference.admin.seed import PASSWORD, Seeded, add_waiting, seed
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
@@ -29,6 +29,7 @@ def our_pages(seeded: Seeded) -> dict[str, str]:
         "tasks, none": "inference/task/?q=nothing-like-this",
         "failed": f"inference/task/{seeded.failed.id}/change/",
         "running": f"inference/task/{seeded.running.id}/change/",
+        "waiting": f"inference/task/{add_waiting(seeded).id}/change/",
         "queued": f"inference/task/{seeded.queued.id}/change/",
         "review": f"inference/task/{seeded.review.id}/change/",
         "success": f"inference/task/{seeded.success.id}/change/",
