@@ -143,7 +143,7 @@ def _writable_files(process: psutil.Process) -> list[Any]:
 def test_doctor_finds_all_in_order(server: Server) -> None:
     findings = json.loads(server.manage("doctor", "--json"))
     assert {each["check"]: each["ok"] for each in findings} == dict.fromkeys(
-        ["database", "migrations", "browser", "disk", "workers", "clock"], True
+        ["database", "migrations", "browser", "disk", "workers", "clock", "scripts"], True
     )
 
 
