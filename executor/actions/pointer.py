@@ -25,7 +25,11 @@ _DROP_TARGET_MS = 5_000
 _NUDGE_PIXELS = 6
 
 # Constant functions. A box is given as its middle: what lies there, or the nearest scrollable thing around it.
-_WINDOW_POSITION = "() => [scrollY, document.documentElement.scrollHeight, innerHeight]"
+_WINDOW_POSITION = """() => {
+  const root = document.documentElement, outer = getComputedStyle(root).overflowY;
+  const overflow = outer === "visible" ? getComputedStyle(document.body ?? root).overflowY : outer;
+  return [scrollY, /hidden|clip/.test(overflow) ? innerHeight : root.scrollHeight, innerHeight];
+}"""
 _BOX_POSITION = """([x, y]) => {
   let element = document.elementFromPoint(x, y);
   while (element && !(element.scrollHeight > element.clientHeight + 1

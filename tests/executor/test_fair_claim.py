@@ -107,6 +107,25 @@ def test_a_weight_that_is_changed_counts_from_the_next_claim() -> None:
     assert sharers(claimed(20)) == {sharer(one): 16, sharer(other): 4}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_shares_are_exact_among_racing_claimers() -> None:
+    automation, light, heavy = make_automation(), key(), key(weight=3)
+    make_tasks(60, automation=automation, api_key=light)
+    make_tasks(60, automation=automation, api_key=heavy)
+    start = threading.Barrier(8)
+
+    def take(_: int) -> list[Any]:
+        start.wait()
+        try:
+            return [claim()[0] for _ in range(5)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = [task_id for part in pool.map(take, range(8)) for task_id in part]
+    assert sharers(Task.objects.filter(id__in=ids)) == {sharer(light): 10, sharer(heavy): 30}
+
+
 @pytest.mark.django_db
 def test_who_was_idle_has_saved_nothing_up() -> None:
     automation, busy, idle = make_automation(), key(), key()
@@ -115,7 +134,7 @@ def test_who_was_idle_has_saved_nothing_up() -> None:
     claimed(20)  # both know their share, and from here on one has nothing
     assert sharers(claimed(50)) == {sharer(busy): 50}
     make_tasks(50, automation=automation, api_key=idle)
-    assert sharers(claimed(20)) == {sharer(busy): 10, sharer(idle): 10}
+    assert sharers(claimed(20))[sharer(idle)] in (10, 11)  # who comes new has the first turn
 
 
 @pytest.mark.django_db
@@ -127,7 +146,7 @@ def test_who_was_blocked_holds_up_nobody_and_has_saved_nothing_up() -> None:
     ConcurrencySlot.objects.create(key=f"automation:{full.pk}", running=1)
     assert sharers(claimed(30)) == {sharer(free): 30}
     Automation.objects.filter(pk=full.pk).update(max_parallelism=100)
-    assert sharers(claimed(20)) == {sharer(free): 10, sharer(blocked): 10}
+    assert sharers(claimed(20))[sharer(blocked)] in (10, 11)
 
 
 @pytest.mark.django_db

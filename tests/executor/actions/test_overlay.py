@@ -21,6 +21,7 @@ CLICKED = read('locator("#out")', "clicked", allow_none=True)
         ("late", "Got it;"),
         ("framed", "Accept in frame;"),
         ("shadow", "Accept All;"),
+        ("under", "Decline;"),  # its “Accept” lies under something
         ("form", "Decline;"),  # its “Accept” would send a form with fields
         ("newsletter", "cross;"),
         ("declined", "No, thanks;"),

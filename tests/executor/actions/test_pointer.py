@@ -258,3 +258,10 @@ def test_an_optional_click_without_tries_gets_five(run_nodes: RunNodes, site: Si
     outcome = run_nodes([node, read('get_by_role("button", name="Pressed")')], url=f"{site.url}/late")
 
     assert outcome.values() == {"value": "Pressed"}
+
+
+def test_where_nothing_can_be_scrolled_the_step_says_so(run_nodes: RunNodes, site: Site) -> None:
+    outcome = run_nodes([interact("scroll", {})], url=f"{site.url}/second")
+
+    assert outcome.error is None
+    assert outcome.step.details["notes"] == ["nothing here can be scrolled"]

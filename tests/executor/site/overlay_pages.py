@@ -48,6 +48,9 @@ _COVERS = {
         const root = this.attachShadow({mode: 'open'});
         root.innerHTML = '<div style="position:fixed;inset:0;z-index:99"><button>Accept All</button></div>';
         root.querySelector('button').onclick = () => gone(this, 'Accept All'); }})</script>""",
+    "under": f"""<div class="bar" data-cover>Cookies {_button("Accept", 'style="position:relative;z-index:-1"')}
+      {_button("Decline", 'style="position:relative;z-index:2"')}
+      <p style="position:absolute;inset:0;margin:0"></p></div>""",
     "form": """<div class="bar" data-cover>Cookies <form action="/second"><input type="checkbox" name="a" checked>
       <button>Accept</button></form><button type="button" onclick="gone(this, 'Decline')">Decline</button></div>""",
     # What wants something of the visitor

@@ -127,7 +127,7 @@ LONG = """<!doctype html><title>Long</title><div style="height:5000px">top</div>
 <button id="end" onclick="this.textContent='Reached'">End</button>"""
 BOX = """<!doctype html><title>Box</title><body style="overflow:hidden;height:100vh">
 <button>Inside</button><div id="box" style="height:200px;overflow:auto"><button>First</button>
-<div style="height:3000px">tall</div><p id="end" style="display:none">End of box</p></div>
+<div style="height:12000px">tall</div><p id="end" style="display:none">End of box</p></div>
 <script>box.onscroll = () => {
   if (box.scrollTop + box.clientHeight >= box.scrollHeight - 2) end.style.display = 'block' }</script>
 </body>"""
