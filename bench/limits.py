@@ -88,7 +88,7 @@ class Plan:
     sent: dict[str, int]
 
 
-def lay_out(tasks: int, *, seed: int = 7) -> Plan:
+def lay_out(tasks: int, *, shares: Sequence[int] = SHARES, seed: int = 7) -> Plan:
     """Automations, keys, and `tasks` dedicated tasks in the queue, sent by the service that the API calls."""
     from inference.models import Automation, AutomationVersion, Scope, sharer_of_key
     from inference.queue_state import automation_key
@@ -112,9 +112,9 @@ def lay_out(tasks: int, *, seed: int = 7) -> Plan:
         limits[automation_key(automation.pk)] = whole
         names.append((name, automation.pk, per_login, whole, is_operators))
     sent: dict[str, int] = {}
-    for share in sorted(SHARES, reverse=True):
+    for share in sorted(shares, reverse=True):
         key, _ = create_api_key(name=f"{share} %", scopes=[Scope.SUBMIT], actor="bench")
-        count = max(3, round(tasks * share / sum(SHARES)))
+        count = max(3, round(tasks * share / sum(shares)))
         sent[sharer_of_key(key.pk)] = count
         for _ in range(count):
             login = dice.randrange(LOGINS)
@@ -273,7 +273,7 @@ def _judge_waits(
         waits[sharers[task_id]].append((at - begin).total_seconds())
     findings.waits = {sharer: sorted(found) for sharer, found in waits.items()}
     smallest = min(plan.sent, key=lambda sharer: plan.sent[sharer])
-    findings.last_wait = findings.waits[smallest][-1]
+    findings.last_wait = max(findings.waits.get(smallest, [0.0]))
     mine = Counter(keys[task_id][0] for task_id in started if sharers[task_id] == smallest)
     for whole, count in mine.items():
         done = sum(

@@ -7,14 +7,14 @@ Tasks that wait for exactly the same things stand in one line (QueueLine). A cla
  2. takes the sharers that have lines in the order of their virtual time (QueueShare: start-time fair queueing),
  3. of the first that may start something: of each automation that is not paused and below its limit, the lines in the
     order of their first task, past those whose login is paused or at its limit, and so the best task,
- 4. locks the task, then the rows of its limits (skipped when another claim holds them: counting inside a statement
+ 4. locks the task, then the rows of its limits (passed when another claim holds them: counting inside a statement
     that skips locked rows overshoots), and writes,
  5. notes the share, and sets lines right that were looked at in vain.
 
 It reads a few rows per sharer, automation and full login of whoever comes before, never the tasks behind them.
 
-Locks, in this order, so that nobody waits in a circle: task, limits by key, share; and lines, which only tasks that
-begin to wait are ever waiting for.
+Locks, in this order, so that nobody waits in a circle: the turn, task, limits by key, share; and lines, for which only
+tasks that begin to wait ever wait. Tasks, limits and lines that another holds are passed.
 """
 
 from importlib import import_module
@@ -102,7 +102,7 @@ FIRST_OF_SHARER = """
 -- and p_automations, which the claim has tried. `stale`: lines to be set right.
 CREATE FUNCTION inference_first_of_sharer(
     p_sharer text, p_tasks uuid[], p_lines bigint[], p_automations bigint[],
-    OUT task_id uuid, OUT line_id bigint, OUT stale bigint[])
+    OUT task_id uuid, OUT line_id bigint, OUT automation_id bigint, OUT has_login_line boolean, OUT stale bigint[])
 LANGUAGE plpgsql AS $$
 DECLARE
     entrance record;
@@ -182,6 +182,8 @@ BEGIN
             THEN
                 task_id := head.id;
                 line_id := line.id;
+                automation_id := entrance.automation_id;
+                has_login_line := line.login <> '';
                 found_rank := head.rank;
                 found_created_at := head.created_at;
             END IF;
@@ -192,30 +194,98 @@ BEGIN
 END $$;
 """
 
+SHARERS_IN_ORDER = """
+-- Who has tasks in lines, in the order in which they are served: those first whose virtual time is least. The present
+-- is the start of the newest task of all; nobody begins before it, so who had nothing to start has saved nothing up.
+CREATE FUNCTION inference_sharers_in_order(
+    OUT present double precision, OUT sharers text[], OUT weights smallint[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    present := COALESCE((SELECT max(s.started) FROM inference_queueshare s), 0);
+    WITH RECURSIVE waiting (sharer) AS (
+        (SELECT l.sharer FROM inference_queueline l ORDER BY l.sharer LIMIT 1)
+        UNION ALL
+        SELECT n.sharer FROM waiting w CROSS JOIN LATERAL (
+            SELECT l.sharer FROM inference_queueline l WHERE l.sharer > w.sharer ORDER BY l.sharer LIMIT 1) n)
+    SELECT array_agg(o.sharer), array_agg(o.weight) INTO sharers, weights
+    FROM (SELECT w.sharer, COALESCE(k.weight, 1::smallint) AS weight
+          FROM waiting w
+          LEFT JOIN inference_queueshare s ON s.sharer = w.sharer
+          LEFT JOIN inference_apikey k ON k.id = CASE WHEN w.sharer LIKE 'key:%' THEN substr(w.sharer, 5)::bigint END
+          ORDER BY GREATEST(s.finished, present), w.sharer) o;
+END $$;
+"""
+
+TAKE_PLACES = """
+-- Lock a waiting task, and a place under each of its limits, in the order of their keys. `outcome`: taken; gone
+-- (another claim has it); or what keeps it, full or busy (another claim decides about it), automation or login.
+CREATE FUNCTION inference_take_places(p_task uuid, OUT outcome text, OUT places text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    task record;
+    place text;
+    place_limit integer;
+    taken integer;
+BEGIN
+    places := '{}';
+    SELECT t.id, t.automation_id, t.dedup_hash,
+           'automation:' || t.automation_id AS whole_key,
+           'login:' || t.automation_id || ':' || left(t.dedup_hash, 40) AS login_key,
+           COALESCE(a.max_parallelism, t.max_parallelism) AS whole_limit,
+           COALESCE(a.per_login_parallelism, t.per_login_parallelism,
+                    CASE WHEN t.is_dedicated THEN 1 END) AS login_limit
+    INTO task
+    FROM inference_task t JOIN inference_automation a ON a.id = t.automation_id
+    WHERE t.id = p_task AND t.status = 'queued' AND NOT t.is_delayed
+    FOR UPDATE OF t SKIP LOCKED;
+    IF NOT FOUND THEN
+        outcome := 'gone';
+        RETURN;
+    END IF;
+    FOREACH place IN ARRAY ARRAY[task.whole_key, task.login_key] LOOP
+        place_limit := CASE WHEN place = task.whole_key THEN task.whole_limit ELSE task.login_limit END;
+        CONTINUE WHEN place_limit IS NULL;
+        INSERT INTO inference_concurrencyslot (key, running) VALUES (place, 0) ON CONFLICT DO NOTHING;
+        SELECT s.running INTO taken FROM inference_concurrencyslot s WHERE s.key = place FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            outcome := 'busy ' || split_part(place, ':', 1);
+            RETURN;
+        END IF;
+        -- And those that run without having had to ask for a place.
+        taken := taken + (SELECT count(*) FROM (
+            SELECT FROM inference_task t
+            WHERE t.automation_id = task.automation_id AND t.status IN ('allocated', 'running')
+              AND place <> ALL (t.held_slots) AND (place = task.whole_key OR t.dedup_hash = task.dedup_hash)
+            ORDER BY t.allocated_at) without_place);
+        IF taken >= place_limit THEN
+            outcome := 'full ' || split_part(place, ':', 1);
+            RETURN;
+        END IF;
+        places := places || place;
+    END LOOP;
+    outcome := 'taken';
+END $$;
+"""
+
 CLAIM_TASK = """
 -- The best eligible task becomes `allocated` to p_owner for p_lease_seconds; no row when there is none. A row without
--- a task: another claim held the row of a limit, so another look may find something at once.
--- Plans are made once and must hold while the tables grow, before anybody has analyzed them. So here and in the other
--- functions each statement asks for an order that the index that it is meant to use has, and no other one.
+-- a task: another claim decided about a limit, so another look may find something at once.
+-- Plans are made once and must hold while the tables grow, before anybody has analyzed them. So here and in what is
+-- called from here each statement asks for an order that the index that it is meant to use has, and no other one.
 CREATE FUNCTION inference_claim_task(p_owner text, p_host text, p_lease_seconds double precision)
 RETURNS TABLE (claimed_id uuid, claimed_token bigint, claimed_name text, claimed_minutes integer, more boolean)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
-    present double precision;
-    sharing record;
+    shares record;
+    served text;
+    weight integer;
     first record;
-    task record;
+    taken record;
     passed_tasks uuid[] := '{}';
     passed_lines bigint[] := '{}';
     passed_automations bigint[] := '{}';
     stale bigint[] := '{}';
-    wanted text[];
-    slot_key text;
-    slot_limit integer;
-    slot_running integer;
-    refused_by text;
-    is_found boolean := false;
+    is_taken boolean := false;
     claimed_at timestamptz;
 BEGIN
     -- A claim need not wait for the disk. If a crash loses it, the task is still queued, and the start that follows
@@ -232,77 +302,49 @@ BEGIN
             WHERE t.status = 'queued' AND t.is_delayed AND t.available_at <= statement_timestamp()
             ORDER BY t.available_at LIMIT 20 FOR UPDATE SKIP LOCKED));
     END IF;
+
+    SELECT * INTO shares FROM inference_sharers_in_order();
+    IF cardinality(shares.sharers) > 1 THEN
+        -- Claims that see the same shares would all serve the same sharer, so where there are several, claims that
+        -- have something to start come one by one ("clai" in ASCII). Those that have not, wait for nobody.
+        IF NOT pg_try_advisory_xact_lock(1668047209) THEN
+            FOR turn IN 1 .. cardinality(shares.sharers) LOOP
+                SELECT * INTO first FROM inference_first_of_sharer(shares.sharers[turn], '{}', '{}', '{}');
+                EXIT WHEN first.task_id IS NOT NULL;
+            END LOOP;
+            IF first.task_id IS NULL THEN
+                RETURN;
+            END IF;
+            PERFORM pg_advisory_xact_lock(1668047209);
+        END IF;
+        SELECT * INTO shares FROM inference_sharers_in_order();
+    END IF;
+
     more := false;
-    present := COALESCE((SELECT max(s.started) FROM inference_queueshare s), 0);
-    FOR sharing IN
-        WITH RECURSIVE waiting (sharer) AS (
-            (SELECT l.sharer FROM inference_queueline l ORDER BY l.sharer LIMIT 1)
-            UNION ALL
-            SELECT n.sharer FROM waiting w CROSS JOIN LATERAL (
-                SELECT l.sharer FROM inference_queueline l WHERE l.sharer > w.sharer ORDER BY l.sharer LIMIT 1) n)
-        SELECT w.sharer, COALESCE(k.weight, 1) AS weight
-        FROM waiting w
-        LEFT JOIN inference_queueshare s ON s.sharer = w.sharer
-        LEFT JOIN inference_apikey k
-            ON k.id = CASE WHEN w.sharer LIKE 'key:%' THEN substr(w.sharer, 5)::bigint END
-        ORDER BY GREATEST(s.finished, present), w.sharer
-    LOOP
+    FOR turn IN 1 .. COALESCE(cardinality(shares.sharers), 0) LOOP
         LOOP
             SELECT * INTO first
-            FROM inference_first_of_sharer(sharing.sharer, passed_tasks, passed_lines, passed_automations);
+            FROM inference_first_of_sharer(shares.sharers[turn], passed_tasks, passed_lines, passed_automations);
             stale := stale || first.stale;
             EXIT WHEN first.task_id IS NULL;
+            SELECT * INTO taken FROM inference_take_places(first.task_id);
+            IF taken.outcome = 'taken' THEN
+                is_taken := true;
+                served := shares.sharers[turn];
+                weight := shares.weights[turn];
+                EXIT;
+            END IF;
+            more := more OR taken.outcome LIKE 'busy%';
             passed_tasks := passed_tasks || first.task_id;
-            SELECT t.id, t.automation_id, t.dedup_hash, t.is_dedicated,
-                   'login:' || t.automation_id || ':' || left(t.dedup_hash, 40) AS login_key,
-                   COALESCE(a.max_parallelism, t.max_parallelism) AS whole_limit,
-                   COALESCE(a.per_login_parallelism, t.per_login_parallelism,
-                            CASE WHEN t.is_dedicated THEN 1 END) AS login_limit
-            INTO task
-            FROM inference_task t JOIN inference_automation a ON a.id = t.automation_id
-            WHERE t.id = first.task_id AND t.status = 'queued' AND NOT t.is_delayed
-            FOR UPDATE OF t SKIP LOCKED;
-            CONTINUE WHEN NOT FOUND;
-
-            wanted := '{}';
-            IF task.whole_limit IS NOT NULL THEN
-                wanted := wanted || ('automation:' || task.automation_id);
-            END IF;
-            IF task.login_limit IS NOT NULL THEN
-                wanted := wanted || task.login_key;
-            END IF;
-            refused_by := NULL;
-            FOREACH slot_key IN ARRAY wanted LOOP
-                slot_limit := CASE WHEN slot_key = task.login_key THEN task.login_limit ELSE task.whole_limit END;
-                INSERT INTO inference_concurrencyslot (key, running) VALUES (slot_key, 0) ON CONFLICT DO NOTHING;
-                SELECT s.running INTO slot_running FROM inference_concurrencyslot s
-                WHERE s.key = slot_key FOR UPDATE SKIP LOCKED;
-                IF NOT FOUND THEN
-                    more := true;
-                    refused_by := slot_key;
-                ELSIF slot_limit <= slot_running + (
-                    SELECT count(*) FROM (
-                        SELECT FROM inference_task t
-                        WHERE t.automation_id = task.automation_id AND t.status IN ('allocated', 'running')
-                          AND slot_key <> ALL (t.held_slots)
-                          AND (slot_key <> task.login_key OR t.dedup_hash = task.dedup_hash)
-                        ORDER BY t.allocated_at) without_place)
-                THEN
-                    refused_by := slot_key;
-                END IF;
-                EXIT WHEN refused_by IS NOT NULL;
-            END LOOP;
-            is_found := refused_by IS NULL;
-            EXIT WHEN is_found;
-            IF refused_by <> task.login_key THEN
-                passed_automations := passed_automations || task.automation_id;
-            ELSIF task.is_dedicated THEN
+            IF taken.outcome LIKE '%automation' THEN
+                passed_automations := passed_automations || first.automation_id;
+            ELSIF taken.outcome LIKE '%login' AND first.has_login_line THEN
                 passed_lines := passed_lines || first.line_id;
             END IF;
         END LOOP;
-        EXIT WHEN is_found;
+        EXIT WHEN is_taken;
     END LOOP;
-    IF NOT is_found THEN
+    IF NOT is_taken THEN
         PERFORM inference_set_lines_right(stale);
         IF more THEN
             RETURN NEXT;
@@ -310,7 +352,7 @@ BEGIN
         RETURN;
     END IF;
 
-    UPDATE inference_concurrencyslot SET running = running + 1 WHERE key = ANY (wanted);
+    UPDATE inference_concurrencyslot SET running = running + 1 WHERE key = ANY (taken.places);
     -- Not the statement's instant: that may be before the commit that gave the place back.
     claimed_at := clock_timestamp();
     UPDATE inference_task t
@@ -319,8 +361,8 @@ BEGIN
         lease_owner = p_owner,
         lease_token = t.lease_token + 1,
         lease_expires_at = claimed_at + make_interval(secs => p_lease_seconds),
-        held_slots = wanted
-    WHERE t.id = task.id
+        held_slots = taken.places
+    WHERE t.id = first.task_id
     RETURNING t.id, t.lease_token, t.endpoint_name::text, t.max_timeout_in_minutes
     INTO claimed_id, claimed_token, claimed_name, claimed_minutes;
     INSERT INTO inference_attempt (task_id, number, token, host, worker, cause, allocated_at)
@@ -331,10 +373,10 @@ BEGIN
     more := EXISTS (SELECT FROM inference_task t WHERE t.status = 'queued' AND NOT t.is_delayed
                     ORDER BY t.line_id, t.priority LIMIT 1);
     INSERT INTO inference_queueshare AS s (sharer, started, finished)
-    VALUES (sharing.sharer, present, present + 1.0 / sharing.weight)
-    ON CONFLICT (sharer) DO UPDATE
-        SET started = GREATEST(s.finished, present),
-            finished = GREATEST(s.finished, present) + 1.0 / sharing.weight;
+    VALUES (served, shares.present, shares.present + 1.0 / weight)
+    ON CONFLICT ON CONSTRAINT inference_queueshare_pkey DO UPDATE
+        SET started = GREATEST(s.finished, shares.present),
+            finished = GREATEST(s.finished, shares.present) + 1.0 / weight;
     PERFORM inference_set_lines_right(stale);
     RETURN NEXT;
 END $$;
@@ -413,6 +455,8 @@ class Migration(migrations.Migration):
         create(LINE_UP, "DROP FUNCTION inference_line_up CASCADE"),
         create(SET_LINES_RIGHT, "DROP FUNCTION inference_set_lines_right"),
         create(FIRST_OF_SHARER, "DROP FUNCTION inference_first_of_sharer"),
+        create(SHARERS_IN_ORDER, "DROP FUNCTION inference_sharers_in_order"),
+        create(TAKE_PLACES, "DROP FUNCTION inference_take_places"),
         create(
             FULL_QUEUE,
             "DROP FUNCTION inference_full_queue; DROP FUNCTION inference_has_room;"
