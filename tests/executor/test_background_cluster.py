@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -49,7 +50,13 @@ def sentinel_children(pid: int) -> list[psutil.Process]:
 
 
 def titled(cluster: "subprocess.Popen[bytes]", word: str) -> list[psutil.Process]:
-    return [each for each in sentinel_children(cluster.pid) if " ".join(each.cmdline()).strip().endswith(word)]
+    return [each for each in sentinel_children(cluster.pid) if title_of(each).endswith(word)]
+
+
+def title_of(process: psutil.Process) -> str:
+    with suppress(psutil.Error):  # one that was killed is a zombie until its parent looks
+        return " ".join(process.cmdline()).strip()
+    return ""
 
 
 def result_of(package_id: str) -> object:
