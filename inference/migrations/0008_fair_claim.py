@@ -147,11 +147,15 @@ BEGIN
                   AND COALESCE(entrance.login_limit, l.per_login_parallelism) >
                       COALESCE((SELECT s.running FROM inference_concurrencyslot s
                                 WHERE s.key = 'login:' || l.automation_id || ':' || left(l.login, 40)), 0)
-                      -- An ordinary task of the same login may run without a place; it is found by its dedup key.
-                      + (SELECT count(*) FROM inference_task t
-                         WHERE t.automation_id = l.automation_id AND t.dedup_hash = l.login AND NOT t.is_dedicated
+                      -- An ordinary task of the same login may run without a place. There is one at most, found by its
+                      -- dedup key: between, not equal, because what is equal needs no order and so any index would do.
+                      + (SELECT count(*) FROM (
+                         SELECT FROM inference_task t
+                         WHERE t.automation_id = l.automation_id AND t.dedup_hash BETWEEN l.login AND l.login
+                           AND NOT t.is_dedicated
                            AND t.status IN ('queued', 'allocated', 'running') AND t.status <> 'queued'
-                           AND 'login:' || l.automation_id || ':' || left(l.login, 40) <> ALL (t.held_slots))))
+                           AND 'login:' || l.automation_id || ':' || left(l.login, 40) <> ALL (t.held_slots)
+                         ORDER BY t.dedup_hash) ordinary)))
             ORDER BY l.best_rank, l.best_created_at
         LOOP
             EXIT WHEN (line.best_rank, line.best_created_at) > (found_rank, found_created_at);
