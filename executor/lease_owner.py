@@ -19,6 +19,21 @@ def this_worker() -> str:
     return _worker(os.getpid())
 
 
+def kill_worker(owner: str) -> bool:
+    """SIGKILL the process of this name; False when it is of another host or gone."""
+    host, _, rest = owner.rpartition("/")[0].rpartition("/")
+    if host != this_host() or not rest.isdigit():
+        return False
+    try:
+        # Not what `_worker` remembers: the number may be another process's by now.
+        if _worker.__wrapped__(int(rest)) != owner:
+            return False
+        psutil.Process(int(rest)).kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
 @cache
 def _worker(pid: int) -> str:
     started_ms = int(psutil.Process(pid).create_time() * 1000)

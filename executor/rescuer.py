@@ -11,12 +11,17 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
+from executor.claim import BACKSTOP_SECONDS
+from executor.lease_owner import kill_worker
 from executor.leftovers import kill_leftovers
-from inference.services.transitions import rescue_expired
+from inference.services.transitions import overrun_tasks, rescue_expired, take_overrun
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 2.0
+# How much longer than its task may take an attempt runs before it is ended from outside: the third limit, after the
+# worker's own clock and django-q2's timeout (BACKSTOP_SECONDS above the task's limit).
+OVERRUN_SECONDS = BACKSTOP_SECONDS + 60
 # Any number that no other advisory lock of this database uses; "resc" in ASCII.
 _ADVISORY_LOCK = 0x72657363
 
@@ -59,6 +64,24 @@ class Rescuer:
             in_touch_seconds = now - self._in_touch_since
             if is_mine and min(in_touch_seconds, float(server_up_seconds)) >= settings.WORKER_LEASE_SECONDS:
                 rescue_expired()
+                end_overrun()
                 cursor.execute(
                     "DELETE FROM inference_workerhost WHERE seen_at < statement_timestamp() - interval '5 minutes'"
                 )
+
+
+def end_overrun() -> int:
+    """End the attempts that neither their worker nor django-q2 has ended; returns how many.
+
+    A worker on this host is killed first, so that its browser does nothing more. On another host it finds its lease
+    gone with its next heartbeat; what it writes until then is refused.
+    """
+    ended = 0
+    for task_id, owner in overrun_tasks(grace_seconds=OVERRUN_SECONDS):
+        was_killed = kill_worker(owner)
+        if take_overrun(task_id, owner) is not None:
+            ended += 1
+            logger.error(
+                "ended a task that ran over its limit", extra={"task_id": task_id, "worker_killed": was_killed}
+            )
+    return ended

@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Greatest
+from django.db.models import DurationField, ExpressionWrapper, F, IntegerField, Q
+from django.db.models.functions import Cast, Extract, Greatest
 
-from inference.models import LEASED, Artifact, Attempt, CommitPoint, Task, TaskEvent, TaskStatus
+from inference.models import LEASED, Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
 from inference.models.database_clock import StatementTimestamp
 
 logger = logging.getLogger(__name__)
@@ -155,6 +156,62 @@ def rescue_expired(*, limit: int = 100) -> int:
     return rescued
 
 
+def overrun_tasks(*, grace_seconds: float, limit: int = 100) -> list[tuple[UUID, str]]:
+    """`(task id, lease owner)` of attempts that run `grace_seconds` longer than their task's limit and all that it
+    may wait for people allow: neither their worker's clock nor django-q2's has ended them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, lease_owner FROM inference_task
+            WHERE status = 'running'
+              AND started_at + make_interval(mins => max_timeout_in_minutes + %s, secs => %s) < statement_timestamp()
+            ORDER BY started_at LIMIT %s
+            """,
+            [settings.MAX_TAKEOVER_MINUTES, grace_seconds, limit],
+        )
+        return list(cursor.fetchall())
+
+
+def take_overrun(task_id: UUID, lease_owner: str) -> TaskStatus | None:
+    """End an attempt of `overrun_tasks` as timed out, whatever its worker does. None: it has ended meanwhile."""
+    with transaction.atomic():
+        task = _locked(Q(id=task_id, status=TaskStatus.RUNNING, lease_owner=lease_owner))
+        if task is None:
+            return None
+        minutes = task.max_timeout_in_minutes
+        error = (
+            f"timed out after {minutes} minute{'s' if minutes > 1 else ''}{_at_step(task)}; its worker did not stop it"
+        )
+        cause = {"kind": "limit", "worker": lease_owner}
+        status = TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED
+        end = AttemptEnd(
+            status=status,
+            cause=(task.cancel_cause or cause) if task.cancel_requested_at else cause,
+            error=None if task.cancel_requested_at else error,
+            may_retry=True,
+            output_data=task.output_data,
+        )
+        return _finish(task, end)
+
+
+def _at_step(task: Task) -> str:
+    """The step that runs and for how long, as its row says: ` at step 3 (Click “Save”), for 640 s`."""
+    step = (
+        Step.objects.filter(task=task, status=StepStatus.RUNNING)
+        .annotate(seconds=_since_start())
+        .order_by("-position")
+        .first()
+    )
+    if step is None:
+        return ""
+    which = step.label if step.index is None else f"step {step.index} ({step.label})"
+    return f" at {which}, for {int(step.seconds)} s"
+
+
+def _since_start() -> Extract:
+    return Extract(ExpressionWrapper(StatementTimestamp() - F("started_at"), output_field=DurationField()), "epoch")
+
+
 def _expired_ids(limit: int) -> list[UUID]:
     expired = Task.objects.filter(status__in=LEASED, lease_expires_at__lt=StatementTimestamp())
     return list(expired.order_by("lease_expires_at").values_list("id", flat=True)[:limit])
@@ -212,6 +269,12 @@ def _locked(condition: Q) -> Task | None:
 
 
 def _close_attempt(task: Task, *, cause: Mapping[str, Any], error: str | None) -> None:
+    # A worker ends its steps itself; these are of one that is gone, or whose loop did not answer.
+    Step.objects.filter(task=task, status=StepStatus.RUNNING).update(
+        status=StepStatus.FAILED,
+        error=error or str(cause.get("kind", "interrupted")),
+        duration_ms=Cast(_since_start() * 1000, IntegerField()),
+    )
     Attempt.objects.filter(task=task, token=task.lease_token).update(
         ended_at=StatementTimestamp(), cause=str(cause.get("kind", ""))[:40], error=error
     )

@@ -2,12 +2,13 @@
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
-from inference.models import Attempt, CommitPoint, Task, TaskStatus
+from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskStatus
 from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
-from tests.factories import make_task
+from tests.factories import make_step, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +209,57 @@ def test_once_it_is_to_be_cancelled_or_somebody_elses_the_attempt_is_the_last_on
 
     cancel_tasks(Task.objects.filter(id=task.id), cause={"kind": "user", "id": "maya"})
     assert transitions.is_last_attempt(task.id, task.lease_token, may_retry=True)
+
+
+def test_the_step_of_a_lost_worker_does_not_run_on() -> None:
+    task = running_task()
+    done, running = make_step(task), make_step(task, status=StepStatus.RUNNING)
+    expire(task)
+
+    transitions.rescue_expired()
+
+    for step in (done, running):
+        step.refresh_from_db()
+    assert (done.status, done.error) == (StepStatus.SUCCESS, None)
+    assert (running.status, running.error) == (StepStatus.FAILED, "worker lost")
+    assert running.duration_ms is not None
+
+
+def start_earlier(task: Task, *, minutes: int) -> None:
+    with connection.cursor() as cursor:
+        # The guard lets no instant go back, so the test does as its owner may.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE inference_task DISABLE TRIGGER USER")
+        cursor.execute(
+            "UPDATE inference_task SET created_at = created_at - make_interval(mins => %(minutes)s), allocated_at ="
+            " allocated_at - make_interval(mins => %(minutes)s), started_at = started_at -"
+            " make_interval(mins => %(minutes)s) WHERE id = %(id)s",
+            {"minutes": minutes, "id": task.id},
+        )
+        cursor.execute("ALTER TABLE inference_task ENABLE TRIGGER USER")
+
+
+def test_an_attempt_that_runs_on_past_its_limit_is_ended_from_outside(settings: Settings) -> None:
+    settings.MAX_TAKEOVER_MINUTES = 30
+    task, within = running_task(max_timeout_in_minutes=10), running_task(max_timeout_in_minutes=11)
+    make_step(task, label="Click “Save”", status=StepStatus.RUNNING)
+    for each in (task, within):
+        start_earlier(each, minutes=42)
+
+    assert transitions.overrun_tasks(grace_seconds=90) == [(task.id, task.lease_owner)]
+    assert transitions.take_overrun(task.id, "another") is None
+    assert transitions.take_overrun(task.id, task.lease_owner) == TaskStatus.FAILED  # type: ignore[arg-type]
+
+    token = task.lease_token
+    task.refresh_from_db()
+    assert task.error is not None
+    assert task.error.startswith("timed out after 10 minutes at step 1 (Click “Save”), for ")
+    assert transitions.renew_lease(task.id, token, lease_seconds=20) is None
+    assert transitions.overrun_tasks(grace_seconds=90) == []
+
+
+def test_one_that_is_to_be_cancelled_is_cancelled_when_it_runs_on() -> None:
+    task = running_task(max_retries=1)
+    cancel_tasks(Task.objects.filter(id=task.id), cause={"kind": "user", "id": "maya"})
+
+    assert transitions.take_overrun(task.id, task.lease_owner) == TaskStatus.CANCELLED  # type: ignore[arg-type]
+    assert task.events.last().cause == {"kind": "user", "id": "maya"}  # type: ignore[union-attr]
