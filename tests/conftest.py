@@ -1,1 +1,5 @@
 """Fixtures for all tests: real PostgreSQL (tests/environment.py), nothing of ours mocked."""
+
+from tests.empty_database import install
+
+install()
