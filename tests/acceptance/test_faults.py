@@ -135,3 +135,45 @@ def test_web_processes_go_when_the_process_that_started_them_is_killed(idle_serv
     assert alive == [], "web workers outlive the process that started them"
     wait_for(idle_server.is_ready, seconds=15, what="serve has started the web server again")
     assert picked_up_in(idle_server) < 1.5
+
+
+@pytest.fixture(scope="module")
+def forgetful_server(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its leases run out after 6 s."""
+    from optexity_site import embedded_db
+
+    folder = tmp_path_factory.mktemp("lease")
+    server = Server(folder, portal, WORKER_LEASE_SECONDS="6", WORKER_HEARTBEAT_SECONDS="2")
+    try:
+        server.prepare()
+        server.start(workers=1)
+        yield server
+    finally:
+        if server.process is not None:
+            server.stop()
+        embedded_db.delete(folder / "data")
+
+
+def test_a_worker_that_was_paused_past_its_lease_comes_back_and_changes_nothing(forgetful_server: Server) -> None:
+    effect = f"paused-{uuid4().hex}"
+    task_id = forgetful_server.submit_effect(effect, seconds=30)
+    worker = forgetful_server.busy_worker()
+    browser = worker.children(recursive=True)
+    wait_for(lambda: steps_of(forgetful_server, task_id), seconds=20, what="its first step has begun")
+    worker.suspend()
+    try:
+        forgetful_server.wait_for_status(task_id, "failed", seconds=30)
+        before = forgetful_server.task(task_id), steps_of(forgetful_server, task_id)
+    finally:
+        worker.resume()
+    # It stops at once: what it does next is another task, long before this one's act would have come.
+    assert picked_up_in(forgetful_server) < 8
+    assert before == (forgetful_server.task(task_id), steps_of(forgetful_server, task_id))
+    assert before[0]["error"] == "worker lost"
+    assert effect not in forgetful_server.portal.effects()
+    assert worker.is_running()
+    assert all(each.is_running() for each in browser[:1]), "its browser is used again"
+
+
+def steps_of(server: Server, task_id: str) -> list[tuple[str, ...]]:
+    return server.sql("SELECT status, label, error FROM inference_step WHERE task_id = %s ORDER BY id", task_id)
