@@ -69,6 +69,8 @@ def seeded_server() -> Iterator[tuple[str, str, str, dict[str, str]]]:
             "automation": f"inference/automation/{seeded.claims.pk}/change/",
             "import": "inference/automation/add/",
             "keys": "inference/apikey/",
+            "logins": "inference/loginsession/",
+            "forget": f"inference/loginsession/{seeded.session.pk}/forget/",
             "workers": "inference/workerhost/",
             "audit": "inference/auditevent/",
             "users": "auth/user/",
@@ -124,6 +126,7 @@ def pages_of(url: str) -> dict[str, str]:
         "automations": "inference/automation/",
         "import": "inference/automation/add/",
         "keys": "inference/apikey/",
+        "logins": "inference/loginsession/",
         "workers": "inference/workerhost/",
         "audit": "inference/auditevent/",
     }

@@ -7,7 +7,9 @@ import logging
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 import playwright
 import psutil
 from django.conf import settings
-from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 from automation import Automation
@@ -26,6 +28,8 @@ from executor.clipboard import empty_clipboard
 from executor.consent_banners import hide_consent_banners
 from executor.downloads import let_through
 from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError, first_line
+from executor.masking import Masking
+from executor.upstream_proxy import UpstreamProxy
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ _ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 _BUNDLED = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
 _CLOSE_SECONDS = 1.0
 _LAUNCH_SECONDS = 60.0
+# A page that nobody comes back to costs memory, and is signed in to something. What it knew is stored anyway.
+KEPT_PAGE_SECONDS = 15 * 60.0
 _CONNECT_SECONDS = 15.0
 # Nothing leaves the machine that no task asked for, and no page is slowed down for lying behind another.
 _ARGUMENTS: tuple[str, ...] = (
@@ -137,6 +143,17 @@ def _browsers_folder() -> Path:
     return Path.home() / cache / "ms-playwright"
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """A page that was left open in its context: with which stored session, and what kind of context it is."""
+
+    page: Page
+    state_id: uuid.UUID
+    masking: Masking
+    target: BrowserTarget
+    options: ContextOptions
+
+
 class BrowserPool:
     """One warm Chromium. It runs one task at a time: contexts of two tasks would share its clipboard."""
 
@@ -156,6 +173,8 @@ class BrowserPool:
         self._spare: asyncio.Task[BrowserContext] | None = None
         self._spare_options: ContextOptions | None = None
         self._last_options: ContextOptions | None = None
+        self._kept: KeptPage | None = None
+        self._kept_end: asyncio.Task[None] | None = None
         # The browser that runs, or is to be started next.
         self._target: BrowserTarget | None = None
         self._is_suspect = False
@@ -212,16 +231,14 @@ class BrowserPool:
                 f"use_proxy cannot be used with browser_channel “{automation.browser_channel}”: it is a browser behind "
                 "an address, whose way out is its own"
             )
+        await self._drop_kept()
         is_other_browser, self._target = target != (self._target or target_of_default()), target
         if not is_other_browser:
             await self.start()
         if is_other_browser or not self.is_healthy() or self._is_worn_out():
             await self.restart()
         options = self._last_options = ContextOptions.of(automation)
-        self.tasks_run += 1
-        self._tasks_of_browser += 1
-        self._document_listener = on_document
-        self._proxy.begin_task(report=report, upstream=upstream)
+        self._begin_task(on_document, report, upstream)
         try:
             if (spare := await self._take_spare(options)) is not None:
                 return spare
@@ -229,6 +246,14 @@ class BrowserPool:
         except PlaywrightError as error:
             self._is_suspect = True
             raise BrowserCrashedError(f"the browser gave no new context ({first_line(error)})") from error
+
+    def _begin_task(
+        self, on_document: DocumentListener | None, report: Report | None, upstream: UpstreamProxy | None
+    ) -> None:
+        self.tasks_run += 1
+        self._tasks_of_browser += 1
+        self._document_listener = on_document
+        self._proxy.begin_task(report=report, upstream=upstream)
 
     async def _make_context(self, options: ContextOptions) -> BrowserContext:
         if self._browser is None:
@@ -266,12 +291,72 @@ class BrowserPool:
     async def close_context(self, context: BrowserContext) -> None:
         """Close a task's context, fast; a browser that does not is replaced before the next task."""
         self._document_listener = None
+        await self._close_fast(context)
+        self._proxy.end_task()
+        self._prepare_spare()
+
+    async def _close_fast(self, context: BrowserContext) -> None:
         try:
             await asyncio.wait_for(context.close(), _CLOSE_SECONDS)
         except (PlaywrightError, TimeoutError):
             self._is_suspect = True
+
+    # --- a page that stays open between two tasks of a login ---------------------------------------------------
+
+    def keep_page(self, page: Page, automation: Automation, *, state_id: uuid.UUID, masking: Masking) -> None:
+        """Leave a task's only page open, in place of `close_context`, for the next task of the same login.
+
+        `state_id` is the session that was stored with it, `masking` knows what may stand in it. It is closed when
+        another task needs a context, and after KEPT_PAGE_SECONDS.
+        """
+        self._document_listener = None
         self._proxy.end_task()
+        target = target_of_channel(automation.browser_channel)
+        kept = self._kept = KeptPage(page, state_id, masking, target, ContextOptions.of(automation))
+        self._kept_end = asyncio.create_task(self._close_kept_later(kept), name="end of the kept page")
         self._prepare_spare()
+
+    def take_kept_page(
+        self,
+        automation: Automation,
+        *,
+        state_id: uuid.UUID,
+        on_document: DocumentListener | None = None,
+        report: Report | None = None,
+    ) -> KeptPage | None:
+        """The page that was left open with exactly this stored session, if the document wants such a browser and
+        context; it is this task's then, until `close_context` or `keep_page`."""
+        kept = self._kept
+        if (
+            kept is None
+            or kept.state_id != state_id
+            or kept.target != target_of_channel(automation.browser_channel)
+            or kept.options != ContextOptions.of(automation)
+            or not self.is_healthy()
+            or self._is_worn_out()
+        ):
+            return None
+        self._forget_kept()
+        self._begin_task(on_document, report, None)
+        return kept
+
+    async def _close_kept_later(self, kept: KeptPage) -> None:
+        await asyncio.sleep(KEPT_PAGE_SECONDS)
+        if self._kept is kept:
+            self._kept = None
+            await self._close_fast(kept.page.context)
+
+    async def _drop_kept(self) -> None:
+        kept = self._kept
+        self._forget_kept()
+        if kept is not None:
+            await self._close_fast(kept.page.context)
+
+    def _forget_kept(self) -> None:
+        self._kept = None
+        if self._kept_end is not None:
+            self._kept_end.cancel()
+            self._kept_end = None
 
     async def restart(self) -> None:
         """A fresh browser, whatever becomes of the old one."""
@@ -375,6 +460,7 @@ class BrowserPool:
         return used
 
     async def _close_browser(self) -> None:
+        self._forget_kept()  # it goes with its browser
         await self._drop_spare()
         browser, self._browser, self._session = self._browser, None, None
         if browser is None:

@@ -79,10 +79,20 @@ def kill_leftovers() -> int:
             killed += 1
         except psutil.Error:
             continue  # ended by itself
-    folders = [folder for folder in _worker_folders() if _remove_if_abandoned(folder)]
+    folders = remove_abandoned()
     if killed or folders:
-        logger.warning("removed leftovers of dead workers", extra={"processes": killed, "folders": len(folders)})
+        logger.warning("removed leftovers of dead workers", extra={"processes": killed, "folders": folders})
     return killed
+
+
+def remove_abandoned() -> int:
+    """Remove the folders, with their browser profiles, of workers of this host that are gone; returns how many."""
+    return sum(_remove_if_abandoned(folder) for folder in _worker_folders())
+
+
+def abandoned_folders() -> list[Path]:
+    """What `remove_abandoned` would remove."""
+    return [folder for folder in _worker_folders() if _is_abandoned(folder)]
 
 
 def _marked_processes() -> Iterator[psutil.Process]:
@@ -142,4 +152,15 @@ def _remove_if_abandoned(folder: Path) -> bool:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError:
         return False  # its worker lives, or somebody else is removing it
+    return True
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        with (folder / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True  # nobody can hold what is not there
+    except OSError:
+        return False  # its worker lives
     return True

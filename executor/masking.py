@@ -23,7 +23,6 @@ class Masking:
     def __init__(self) -> None:
         self._hidden: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
-        self._bytes_pattern: re.Pattern[bytes] | None = None
 
     @property
     def hides_something(self) -> bool:
@@ -37,14 +36,18 @@ class Masking:
         # Longer ones first: one may contain another.
         forms = sorted({form for each in self._hidden for form in _forms(each)}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, forms)))
-        self._bytes_pattern = re.compile(b"|".join(re.escape(form.encode(errors="replace")) for form in forms))
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        return frozenset(self._hidden)
+
+    def hide_what(self, other: "Masking") -> None:
+        """From now on everything that `other` hides is hidden here, too."""
+        for value in other.hidden:
+            self.hide(value)
 
     def mask(self, text: str) -> str:
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
-
-    def mask_bytes(self, data: bytes) -> bytes:
-        """The same for a UTF-8 text that was not decoded."""
-        return data if self._bytes_pattern is None else self._bytes_pattern.sub(HIDDEN.encode(), data)
 
     def mask_field(self, value: str) -> str:
         """What stands in a form field: also a part of a secret, whose typing was not finished, is hidden."""

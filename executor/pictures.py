@@ -51,6 +51,10 @@ class LivePictures:
             on_frame=self._on_frame, size={"width": width, "height": height}, quality=JPEG_QUALITY
         )
 
+    async def stop(self) -> None:
+        """End the screencast, so that another one can begin."""
+        await self._page.screencast.stop()
+
     def _on_frame(self, frame: ScreencastFrame) -> None:
         self.newest = Frame(frame["data"], frame["timestamp"] / 1000, frame["viewportWidth"], frame["viewportHeight"])
         self._arrived.set()

@@ -21,6 +21,7 @@ from executor.artifacts import StoredFile
 from executor.database import in_database
 from executor.errors import LeaseLostError
 from executor.pictures import Frame
+from executor.storable import storable, storable_text
 from inference.models import Artifact, CommitPoint, PersonRequest, Step, StepStatus, Task, TaskEvent
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
@@ -35,7 +36,7 @@ _MANY_WRITES = 500
 _CHANGING_STEP_FIELDS = ("index", "label", "status", "duration_ms", "url", "locator", "error", "details")
 _STILL_MINE = f"SELECT 1 FROM {Task._meta.db_table} WHERE id = %s AND lease_token = %s AND status = 'running' FOR SHARE"  # noqa: S608 - the table's own name
 
-Write = Callable[[], None]
+Write = Callable[[], object]
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class Recorder:
         self._task_id = task_id
         self._attempt = attempt
         self._token = token
-        self._mask = mask
+        self._mask: Callable[[str], str] = lambda text: storable_text(mask(text))
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
         self._side_tasks: set[asyncio.Task[None]] = set()
@@ -212,6 +213,10 @@ class Recorder:
 
         await self._add_and_wait(write)
 
+    async def write(self, write: Write) -> None:
+        """Make somebody else's write in its turn and with the lease, as all others; returns when it is committed."""
+        await self._add_and_wait(write)
+
     async def drain(self) -> None:
         """Wait until everything is written. Raises what went wrong: LeaseLostError, or the database's error."""
         while self._side_tasks:
@@ -317,7 +322,7 @@ class Recorder:
             size_bytes=stored.size_bytes,
             sha256=stored.sha256,
             storage_name=stored.storage_name,
-            metadata=metadata,
+            metadata=storable(metadata),
         )
 
     def _side(self, work: Coroutine[Any, Any, None], *, name: str) -> None:

@@ -19,6 +19,7 @@ from playwright.async_api import Error as PlaywrightError
 from automation import ALL_KINDS, Automation, find_unsupported
 from executor.actions.navigation import open_address
 from executor.browser import BrowserPool
+from executor.browser_state import is_open_at
 from executor.database import in_database
 from executor.downloads import Downloads
 from executor.errors import (
@@ -33,6 +34,7 @@ from executor.errors import (
     is_gone,
 )
 from executor.evidence import Evidence
+from executor.login_sessions import AttemptSession
 from executor.masking import Masking
 from executor.network import NetworkRecord, wanted_calls
 from executor.pace import SETTLING, Pace
@@ -56,6 +58,7 @@ RUNNABLE_KINDS = WALKED_KINDS | _CHANNELS | {"post_processing_nodes"}
 _PAGE_ANSWERS_SECONDS = 10.0
 _DOWNLOADS_SECONDS = 10.0
 _FINAL_SCREENSHOT_MS = 10_000
+_LEAVE_OPEN_SECONDS = 5.0
 _DATABASE_RETRY_SECONDS = 1.0
 # After an attempt was told to stop: what it was doing should still be readable.
 _LAST_WRITES_SECONDS = 2.0
@@ -92,6 +95,10 @@ class AttemptRunner:
         self._masking = Masking()
         self.person_clock = PersonClock()
         self._recorder = Recorder(task_id=task.id, attempt=attempt_number, token=token, mask=self._masking.mask)
+        # Of the login's stored session, if the task has part in one.
+        self._session: AttemptSession | None = None
+        if task.is_dedicated:
+            self._session = AttemptSession(task, token=token, recorder=self._recorder)
         self._doing = ("starting the browser", time.monotonic())
         self.final_screenshot_id: uuid.UUID | None = None
 
@@ -107,6 +114,11 @@ class AttemptRunner:
         """`step 7 (Click “Save”), for 12 s` or `opening the page, for 3 s`; safe to call from any thread."""
         what, since = self._doing
         return f"{what}, for {time.monotonic() - since:.0f} s"
+
+    def timed_out(self) -> None:
+        """The attempt was stopped at its time limit. Called by the thread that stopped it; asks the database."""
+        if self._session is not None:
+            self._session.timed_out()
 
     async def execute(self) -> None:
         """Run the document to its end.
@@ -136,8 +148,10 @@ class AttemptRunner:
             error.args = (self._masking.mask(str(error)),)
             await self._recorder.drain()
             raise
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except Exception as error:
+            with contextlib.suppress(Exception):  # how the steps ended should be readable; this error matters more
+                await self._recorder.drain()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFullError("the disk is full: no picture or file could be kept; free some space") from error
             raise
         finally:
@@ -149,6 +163,17 @@ class AttemptRunner:
     async def _attempt(self) -> None:
         if unsupported := find_unsupported(self._automation, RUNNABLE_KINDS):
             raise AutomationError(f"{unsupported[0].path}: {unsupported[0].message}")
+        if self._session is None:
+            await self._attempt_in_browser()
+            return
+        await self._session.load()
+        try:
+            await self._attempt_in_browser()
+        except Exception as error:  # goes on up; here it only says something about the session
+            await self._session.failed(error)
+            raise
+
+    async def _attempt_in_browser(self) -> None:
         for is_second_browser in (False, True):
             try:
                 await self._attempt_in_context(is_second_browser=is_second_browser)
@@ -161,23 +186,89 @@ class AttemptRunner:
     async def _attempt_in_context(self, *, is_second_browser: bool) -> None:
         folder = await self._make_folder(is_second_browser=is_second_browser)
         downloads = Downloads(folder=folder, report=self._recorder.event)
-        context = await self._pool.new_context(
-            self._automation,
-            on_document=downloads.on_document,
-            report=self._recorder.event,
-            use_proxy=self._task.use_proxy,
-        )
+        context = await self._page_left_open(downloads)
+        is_page_reused = context is not None
+        context = context or await self._new_context(downloads)
         run = self._new_run(context, downloads, folder)
+        is_left_open = False
         try:
             try:
-                await self._run_in(run, may_start_again=not is_second_browser)
+                await self._run_in(run, may_start_again=not is_second_browser, is_page_reused=is_page_reused)
             except RunError as error:
                 if not error.ends_attempt:  # else nothing answers anymore that could end the trace
                     await run.evidence.keep_trace(folder)
                 raise
             await run.evidence.keep_trace(folder)
+            # After the trace, which would hold what is read here.
+            is_left_open = await self._keep_session(context, run)
         finally:
-            await self._close(context, run)
+            await self._close(context, run, is_left_open=is_left_open)
+
+    async def _page_left_open(self, downloads: Downloads) -> BrowserContext | None:
+        """The context of the login's task before, when the document wants its page and that is where it should be."""
+        session = self._session
+        if session is None or session.state_id is None or not self._automation.reuse_page_if_already_on_url:
+            return None
+        kept = self._pool.take_kept_page(
+            self._automation,
+            state_id=session.state_id,
+            on_document=downloads.on_document,
+            report=self._recorder.event,
+        )
+        if kept is None:
+            return None
+        context = kept.page.context
+        try:
+            if await is_open_at(kept.page, self._automation.url):
+                self._masking.hide_what(kept.masking)
+                session.tell_reused()
+                return context
+        except asyncio.CancelledError:
+            await self._pool.close_context(context)
+            raise
+        await self._pool.close_context(context)
+        return None
+
+    async def _new_context(self, downloads: Downloads) -> BrowserContext:
+        """A fresh context, with the stored session of a dedicated task's login in it."""
+        while True:
+            context = await self._pool.new_context(
+                self._automation,
+                on_document=downloads.on_document,
+                report=self._recorder.event,
+                use_proxy=self._task.use_proxy,
+            )
+            if self._session is None:
+                return context
+            try:
+                if await self._session.restore(context):
+                    return context
+            except asyncio.CancelledError:
+                await self._pool.close_context(context)
+                raise
+            await self._pool.close_context(context)
+
+    async def _keep_session(self, context: BrowserContext, run: Run) -> bool:
+        """After a good end: store what the login's next task begins with. Whether the page is left open for it, too."""
+        if self._session is None:
+            return False
+        self._now("keeping the session of its login")
+        try:
+            page = run.page
+        except BrowserCrashedError:
+            page = None  # the last node has closed it
+        if not await self._session.keep(context, page):
+            return False
+        state_id = self._session.state_id
+        if page is None or state_id is None or not self._automation.reuse_page_if_already_on_url:
+            return False
+        try:
+            async with asyncio.timeout(_LEAVE_OPEN_SECONDS):
+                page = await run.tabs.leave_open()
+        except (PlaywrightError, TimeoutError):
+            return False
+        self._pool.keep_page(page, self._automation, state_id=state_id, masking=self._masking)
+        return True
 
     async def _make_folder(self, *, is_second_browser: bool) -> Path:
         await self._pool.start()
@@ -215,16 +306,17 @@ class AttemptRunner:
             pace=self._pace,
         )
 
-    async def _close(self, context: BrowserContext, run: Run) -> None:
-        run.tabs.stop()
-        await self._pool.close_context(context)
+    async def _close(self, context: BrowserContext, run: Run, *, is_left_open: bool) -> None:
+        if not is_left_open:
+            run.tabs.stop()
+            await self._pool.close_context(context)
         await run.downloads.stop()
         await asyncio.to_thread(shutil.rmtree, run.folder, ignore_errors=True)
 
-    async def _run_in(self, run: Run, *, may_start_again: bool) -> None:
+    async def _run_in(self, run: Run, *, may_start_again: bool, is_page_reused: bool) -> None:
         walk = Walk(run, say=self._now)
         try:
-            await self._open(run)
+            await self._open(run, is_page_reused=is_page_reused)
             await walk.run_nodes(self._automation.nodes, Place("nodes"))
         except RunError as error:
             await walk.last_picture()
@@ -234,17 +326,12 @@ class AttemptRunner:
             raise
         await self._finish(run, walk, has_page=True)
 
-    async def _open(self, run: Run) -> None:
+    async def _open(self, run: Run, *, is_page_reused: bool) -> None:
         self._now("opening the page")
         await run.tabs.open_first()
         await self._begin_trace(run)
-        if self._task.use_proxy and settings.PROXY_CHECK_URL:
-            await self._look_who_is_seen(run)
-        if self._automation.url:
-            warning = await open_address(run.page, self._automation.url)
-            if warning is not None:
-                self._recorder.event("navigation", {"text": warning})
-            await run.pace.opened(run.tab)
+        if not is_page_reused:
+            await self._open_start_address(run)
         try:
             await asyncio.wait_for(run.page.locator("html").count(), _PAGE_ANSWERS_SECONDS)
         except TimeoutError as error:
@@ -252,6 +339,15 @@ class AttemptRunner:
         except PlaywrightError as error:
             if is_gone(error):
                 raise BrowserCrashedError("the page went away while it was opened") from error
+
+    async def _open_start_address(self, run: Run) -> None:
+        if self._task.use_proxy and settings.PROXY_CHECK_URL:
+            await self._look_who_is_seen(run)
+        if self._automation.url:
+            warning = await open_address(run.page, self._automation.url)
+            if warning is not None:
+                self._recorder.event("navigation", {"text": warning})
+            await run.pace.opened(run.tab)
 
     async def _look_who_is_seen(self, run: Run) -> None:
         """What the proxy's check page says becomes an output item; a check that fails is told, and no more."""

@@ -112,6 +112,12 @@ class PageActivity:
         self._main_frame = tree["frameTree"]["frame"]["id"]
         self._session = session
 
+    async def stop(self) -> None:
+        """Listen no more, so that another one can."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.detach()
+
     # --- what happens ----------------------------------------------------------------------------------------
 
     def on_request(self, request: Request) -> None:

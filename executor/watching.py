@@ -6,7 +6,7 @@ Listeners sit on the context, so the first response and download of a new tab ar
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError
@@ -82,15 +82,25 @@ class Tabs:
         self._answers: set[asyncio.Task[None]] = set()
         self._opened = asyncio.Event()
         self.opened_count = 0
-        context.on("page", self._on_page)
-        context.on("request", self._on_request)
-        context.on("response", self._on_response)
-        context.on("requestfinished", self._on_request_ended)
-        context.on("requestfailed", self._on_request_failed)
-        context.on("dialog", self._on_dialog)
-        context.on("console", self._on_console)
-        context.on("weberror", self._on_web_error)
-        context.on("close", self._on_context_close)
+        # What Playwright has no common type for: each event's listener takes another argument.
+        self._of_context: Mapping[Any, Callable[[Any], None]] = {
+            "page": self._on_page,
+            "request": self._on_request,
+            "response": self._on_response,
+            "requestfinished": self._on_request_ended,
+            "requestfailed": self._on_request_failed,
+            "dialog": self._on_dialog,
+            "console": self._on_console,
+            "weberror": self._on_web_error,
+            "close": self._on_context_close,
+        }
+        self._of_page: Mapping[Any, Callable[[Any], None]] = {
+            "download": downloads.on_download,
+            "close": self._on_close,
+            "crash": self._on_crash,
+        }
+        for event, listener in self._of_context.items():
+            context.on(event, listener)
         for page in context.pages:
             self._on_page(page)
 
@@ -131,9 +141,6 @@ class Tabs:
         await tab.page.close()
         self._on_close(tab.page)
 
-    def tab_of(self, page: Page) -> Tab | None:
-        return self._tabs.get(page)
-
     async def wait_for_opened(self, *, more_than: int, seconds: float) -> bool:
         """Wait until more tabs have ever been opened than `more_than`; False when none was in time."""
         with contextlib.suppress(TimeoutError):
@@ -151,6 +158,23 @@ class Tabs:
             answer.cancel()
         self._network.stop()
 
+    async def leave_open(self) -> Page:
+        """Stop, and leave the current page open, unwatched and alone, for another attempt that goes on with it.
+
+        Raises PlaywrightError, or IndexError when no page is open.
+        """
+        current = self.current
+        self.stop()
+        for event, listener in self._of_context.items():
+            self._context.remove_listener(event, listener)
+        for page in self._context.pages:
+            if page is not current.page:
+                await page.close()
+        for event, listener in self._of_page.items():
+            current.page.remove_listener(event, listener)
+        await asyncio.gather(current.activity.stop(), current.pictures.stop())
+        return current.page
+
     # --- what happens ----------------------------------------------------------------------------------------
 
     def _report(self, kind: str, data: dict[str, Any]) -> None:
@@ -167,9 +191,8 @@ class Tabs:
     def _on_page(self, page: Page) -> None:
         self._tabs[page] = Tab(page)
         self._network.on_page(page)
-        page.on("download", self._downloads.on_download)
-        page.on("close", self._on_close)
-        page.on("crash", self._on_crash)
+        for event, listener in self._of_page.items():
+            page.on(event, listener)
         self._switched_to = None
         self.opened_count += 1
         if self.opened_count > 1:

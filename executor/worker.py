@@ -38,6 +38,7 @@ from executor.lease_owner import this_worker
 from executor.leftovers import kill_leftovers
 from executor.loop import WorkerLoop
 from executor.runner import AttemptRunner
+from executor.storable import storable, storable_text
 from inference.models import Attempt, AutomationVersion, Task, TaskStatus
 from inference.services import transitions
 from inference.services.transitions import AttemptEnd
@@ -182,6 +183,8 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         if stopped.reason is Stop.LEASE_LOST:
             logger.warning("lease lost, nothing written", extra={"task_id": task_id})
             return Stop.LEASE_LOST.value
+        if stopped.reason is Stop.TIMED_OUT and runner is not None:
+            _tell_timed_out(runner)
         end = stopped.end
     except LeaseLostError:
         logger.warning("lease lost, nothing written", extra={"task_id": task_id})
@@ -346,15 +349,20 @@ def _finish(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
         try:
             return transitions.finish_attempt(task_id, token, end)
         except DatabaseError as error:
-            if connection.connection is not None and not connection.is_usable():
-                logger.warning("cannot write an attempt's end: %s", type(error).__name__, extra={"task_id": task_id})
-                connection.close()
-                time.sleep(DATABASE_RETRY_SECONDS)
-                continue
-            if connection.connection is None:
-                time.sleep(DATABASE_RETRY_SECONDS)
-                continue
-            raise
+            if connection.connection is not None and connection.is_usable():
+                raise  # the database is there, and refuses what it was given
+            logger.warning("cannot write an attempt's end: %s", type(error).__name__, extra={"task_id": task_id})
+            connection.close()
+            time.sleep(DATABASE_RETRY_SECONDS)
+
+
+def _tell_timed_out(runner: AttemptRunner) -> None:
+    """Let the stored session go that the attempt began with. How the attempt ends does not depend on it."""
+    try:
+        runner.timed_out()
+    except DatabaseError as error:
+        logger.warning("cannot drop a login's session: %s", type(error).__name__)
+        connection.close()
 
 
 def _with_results(end: AttemptEnd, runner: AttemptRunner | None) -> AttemptEnd:
@@ -363,11 +371,11 @@ def _with_results(end: AttemptEnd, runner: AttemptRunner | None) -> AttemptEnd:
     return AttemptEnd(
         status=end.status,
         cause=end.cause,
-        error=end.error,
+        error=None if end.error is None else storable_text(end.error),
         may_retry=end.may_retry,
         counts=end.counts,
-        output_data=runner.output_data,
-        for_loop_status=runner.for_loop_status,
+        output_data=storable(runner.output_data),
+        for_loop_status=storable(runner.for_loop_status),
         final_screenshot_id=runner.final_screenshot_id,
     )
 

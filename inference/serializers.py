@@ -305,8 +305,8 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "log_file_path": None,
         "output_data": task.output_data,
         "for_loop_status": task.for_loop_status,
-        "final_screenshot": None if task.final_screenshot is None else link.of(task.final_screenshot),
-        "downloads": [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD)],
+        "final_screenshot": _file(task.final_screenshot, link=link),
+        "downloads": [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD, removed_at=None)],
         "duration_ms": _duration_ms(task.started_at, task.completed_at),
         "attempts": [attempt_object(each) for each in task.attempts.all()],
         "token_usage": task.token_usage,
@@ -347,7 +347,7 @@ def _waiting_for_person(task: Task, *, link: "LinkMaker") -> dict[str, Any] | No
         "until": _instant(request.deadline),
         # As in /steps: counted from 0.
         "step": None if step is None or step.index is None else step.index - 1,
-        "screenshot": None if request.picture is None else link.url(request.picture),
+        "screenshot": _address(request.picture, link=link),
     }
 
 
@@ -387,6 +387,15 @@ class LinkMaker:
         return address
 
 
+def _address(artifact: Artifact | None, *, link: LinkMaker) -> str | None:
+    """None where there is no file, or none any more."""
+    return link.url(artifact) if artifact is not None and artifact.is_there else None
+
+
+def _file(artifact: Artifact | None, *, link: LinkMaker) -> dict[str, str] | None:
+    return link.of(artifact) if artifact is not None and artifact.is_there else None
+
+
 def attempt_object(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
@@ -417,7 +426,7 @@ def step_object(step: Step, *, link: LinkMaker) -> dict[str, Any]:
         "url": step.url,
         "locator": step.locator,
         "healed": step.healed,
-        "screenshot": None if step.picture is None else link.url(step.picture),
+        "screenshot": _address(step.picture, link=link),
     }
 
 
@@ -432,7 +441,9 @@ def artifact_object(artifact: Artifact, *, link: LinkMaker) -> dict[str, Any]:
         "sha256": artifact.sha256,
         "metadata": artifact.metadata,
         "created_at": _instant(artifact.created_at),
-        "url": link.url(artifact),
+        "url": _address(artifact, link=link),
+        # Why the file is gone: age, size, missing.
+        "removed": artifact.removal or None,
     }
 
 

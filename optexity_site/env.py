@@ -84,8 +84,16 @@ def env_int(name: str, *, default: int, minimum: int, help: str, maximum: int | 
     return value
 
 
-def env_list(name: str, *, default: list[str], help: str, check: Callable[[str], object] | None = None) -> list[str]:
-    """A comma-separated list; blanks around the items are dropped. `check` raises ValueError for a wrong item."""
+def env_list(
+    name: str,
+    *,
+    default: list[str],
+    help: str,
+    shown: str | None = None,
+    check: Callable[[str], object] | None = None,
+) -> list[str]:
+    """A comma-separated list; blanks around the items are dropped. `check` raises ValueError for a wrong item, without
+    repeating it where it may be a secret; `shown` as in `env_str`."""
     kind = "a comma-separated list"
 
     def read() -> list[str]:
@@ -95,7 +103,7 @@ def env_list(name: str, *, default: list[str], help: str, check: Callable[[str],
                 check(item)
         return items
 
-    value: list[str] = _read(name, kind, default, help, read, None)
+    value: list[str] = _read(name, kind, default, help, read, shown)
     return value
 
 

@@ -20,6 +20,7 @@ from optexity_site.browser_settings import (
     read_time_zone,
     read_viewport,
 )
+from optexity_site.encryption_key import read_encryption_key
 from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
 from optexity_site.unfold_settings import unfold_settings
 from optexity_site.version import read_version
@@ -57,17 +58,17 @@ def _make_data_dir() -> None:
         ) from error
 
 
-def _read_or_make_secret_key() -> str:
-    """The key in DATA_DIR/secret_key (mode 600); made once, also when two processes start at the same time."""
-    file = DATA_DIR / "secret_key"
+def _read_or_make_secret(name: str) -> str:
+    """The secret in the file DATA_DIR/name (mode 600); made once, also when two processes start at the same time."""
+    file = DATA_DIR / name
     if not file.exists():
-        draft = DATA_DIR / f"secret_key.{os.getpid()}"
+        draft = DATA_DIR / f"{name}.{os.getpid()}"
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(64))
         try:
             os.link(draft, file)
         except FileExistsError:
-            pass  # another process was faster; its key holds
+            pass  # another process was faster; its secret holds
         finally:
             draft.unlink()
     return file.read_text().strip()
@@ -103,15 +104,21 @@ def _database() -> dict[str, Any]:
 
 
 _make_data_dir()
-SECRET_KEY = (
-    env_str(
-        "SECRET_KEY",
-        default="",
-        shown="made once in DATA_DIR/secret_key",
-        help="Signs sessions, links and background packages. Set the same value on every host.",
-    )
-    or _read_or_make_secret_key()
-)
+SECRET_KEY = env_str(
+    "SECRET_KEY",
+    default="",
+    shown="made once in DATA_DIR/secret_key",
+    help="Signs sessions, links and background packages. Set the same value on every host.",
+) or _read_or_make_secret("secret_key")
+# The first one encrypts, each of them decrypts: a new one goes in front of the old, which is left out later.
+ENCRYPTION_KEYS = env_list(
+    "ENCRYPTION_KEYS",
+    default=[],
+    shown="made once in DATA_DIR/encryption_key",
+    help="Encrypt what is kept for logins: random texts of at least 32 characters (`openssl rand -hex 32`), the newest "
+    "first. Set the same ones on every host.",
+    check=read_encryption_key,
+) or [_read_or_make_secret("encryption_key")]
 
 # --- Django --------------------------------------------------------------------------------------------------
 
@@ -360,6 +367,21 @@ MAX_TAKEOVER_MINUTES = env_int(
     maximum=240,
     help="Minutes of waiting for a person that are not counted against a task's time limit, in one attempt.",
 )
+LOGIN_SESSION_HOURS = env_int(
+    "LOGIN_SESSION_HOURS",
+    default=24,
+    minimum=1,
+    maximum=24 * 365,
+    help="Hours for which the browser session of a login is kept after its last dedicated task.",
+)
+# Cookies and local storage take some kilobytes; an application that keeps its data in the browser can take far more.
+LOGIN_SESSION_MAX_MB = env_int(
+    "LOGIN_SESSION_MAX_MB",
+    default=8,
+    minimum=1,
+    maximum=64,
+    help="Largest browser session (MiB, before compression) that is kept for a login.",
+)
 # The longest that a task may be allowed to run (max_timeout_in_minutes), the backstop of django-q2 above it.
 MAX_TIMEOUT_MINUTES = 240
 _DJANGO_Q_BACKSTOP_SECONDS = (MAX_TIMEOUT_MINUTES + MAX_TAKEOVER_MINUTES) * 60 + 60
@@ -523,6 +545,112 @@ OWN_PORTS = [
         check=read_port,
     )
 ]
+
+# --- Housekeeping (docs/operations.md) ------------------------------------------------------------------------
+
+HOUSEKEEPING_HOUR = env_int(
+    "HOUSEKEEPING_HOUR",
+    default=3,
+    minimum=-1,
+    maximum=23,
+    help="Hour of the day (in TIME_ZONE) at which what is over its time is removed. -1: only `manage.py prune` does.",
+)
+RETENTION_TASKS_DAYS = env_int(
+    "RETENTION_TASKS_DAYS",
+    default=90,
+    minimum=0,
+    help="Days after its end that a task is kept, with all that belongs to it. 0: for ever.",
+)
+RETENTION_TASKS_MB = env_int(
+    "RETENTION_TASKS_MB",
+    default=0,
+    minimum=0,
+    help="MiB that tasks may take in all, rows and files; the oldest go first. 0: no limit.",
+)
+RETENTION_STEPS_DAYS = env_int(
+    "RETENTION_STEPS_DAYS",
+    default=0,
+    minimum=0,
+    help="Days after the end of a task that its steps and the log of its pages are kept. 0: as long as the task.",
+)
+RETENTION_STEPS_MB = env_int(
+    "RETENTION_STEPS_MB",
+    default=0,
+    minimum=0,
+    help="MiB that the rows of steps and of logs of pages may take; those of the oldest tasks go first. 0: no limit.",
+)
+RETENTION_PICTURES_DAYS = env_int(
+    "RETENTION_PICTURES_DAYS",
+    default=30,
+    minimum=0,
+    help="Days that pictures of pages are kept. 0: as long as their task.",
+)
+RETENTION_PICTURES_MB = env_int(
+    "RETENTION_PICTURES_MB",
+    default=10240,
+    minimum=0,
+    help="MiB that pictures of pages may take; the oldest go first. 0: no limit.",
+)
+RETENTION_TRACES_DAYS = env_int(
+    "RETENTION_TRACES_DAYS",
+    default=14,
+    minimum=0,
+    help="Days that traces, network logs and videos are kept. 0: as long as their task.",
+)
+RETENTION_TRACES_MB = env_int(
+    "RETENTION_TRACES_MB",
+    default=5120,
+    minimum=0,
+    help="MiB that traces, network logs and videos may take; the oldest go first. 0: no limit.",
+)
+RETENTION_LOGS_DAYS = env_int(
+    "RETENTION_LOGS_DAYS",
+    default=30,
+    minimum=0,
+    help="Days that logs of tasks (such as the HTML of a failed step) and files in DATA_DIR/logs are kept. 0: for "
+    "ever, those of tasks as long as their task.",
+)
+RETENTION_LOGS_MB = env_int(
+    "RETENTION_LOGS_MB",
+    default=1024,
+    minimum=0,
+    help="MiB that logs of tasks may take, and as many for DATA_DIR/logs; the oldest go first. 0: no limit.",
+)
+RETENTION_DOWNLOADS_DAYS = env_int(
+    "RETENTION_DOWNLOADS_DAYS",
+    default=0,
+    minimum=0,
+    help="Days that downloads are kept. 0: as long as their task.",
+)
+RETENTION_DOWNLOADS_MB = env_int(
+    "RETENTION_DOWNLOADS_MB",
+    default=0,
+    minimum=0,
+    help="MiB that downloads may take; the oldest go first. 0: no limit.",
+)
+RETENTION_AUDIT_DAYS = env_int(
+    "RETENTION_AUDIT_DAYS",
+    default=730,
+    minimum=0,
+    help="Days that the audit log is kept, at least 30 and no less than RETENTION_TASKS_DAYS. 0: for ever.",
+)
+if 0 < RETENTION_AUDIT_DAYS < max(30, RETENTION_TASKS_DAYS):
+    raise SettingError(
+        f"RETENTION_AUDIT_DAYS={RETENTION_AUDIT_DAYS} must be 0 or at least {max(30, RETENTION_TASKS_DAYS)}: what "
+        "people did with a task is kept no shorter than the task (RETENTION_TASKS_DAYS), and 30 days in any case."
+    )
+RETENTION_BACKGROUND_WORK_DAYS = env_int(
+    "RETENTION_BACKGROUND_WORK_DAYS",
+    default=30,
+    minimum=0,
+    help="Days that the results of background work, done and failed, are kept. 0: for ever.",
+)
+# What other apps know how to clean up, by kind: the rule's name in reports, and a function that takes `dry_run` and
+# returns how many. By path: the housekeeping imports none of them.
+HOUSEKEEPING_ELSEWHERE = {
+    "sessions": ("expired", "inference.services.login_sessions.delete_expired_sessions"),
+    "workers": ("left on this host", "executor.housekeeping.remove_folders_of_dead_workers"),
+}
 
 # --- Logs ----------------------------------------------------------------------------------------------------
 

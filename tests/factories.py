@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Greatest
 
+from inference.encryption import seal
 from inference.models import (
     ENDED,
     ApiKey,
@@ -25,6 +26,7 @@ from inference.models import (
     Attempt,
     Automation,
     AutomationVersion,
+    LoginSession,
     PersonRequest,
     Scope,
     Step,
@@ -253,6 +255,25 @@ def make_artifact(
         storage_name=storage_name,
         **fields,
     )
+
+
+def make_login_session(
+    task: Task, *, state: bytes = b"a browser state", expires_in_seconds: float = 86400, **fields: Any
+) -> LoginSession:
+    """A stored session of the task's login, as if that task had ended well; sealed as the server does it."""
+    state_id = uuid.uuid4()
+    about = f"inference_loginsession:{task.automation_id}:{task.dedup_hash}:{state_id}"
+    session = LoginSession.objects.create(
+        automation=task.automation,
+        login=task.dedup_hash,
+        state_id=state_id,
+        sealed=seal(state, about=about),
+        task_id=task.id,
+        expires_at=StatementTimestamp() + timedelta(seconds=expires_in_seconds),
+        **{"host": "test-host", "size_bytes": len(state), **fields},
+    )
+    session.refresh_from_db()
+    return session
 
 
 def make_worker_host(*, owner: str | None = None, seconds_ago: float = 0, **fields: Any) -> WorkerHost:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
@@ -22,9 +23,11 @@ PAGE_SIZE = 50
 TEXT_WINDOW = 20_000
 
 ACTS = {
+    "housekeeping.prune": "removed",
     "key.create": "made a key",
     "key.revoke": "revoked a key",
     "key.limits": "set share and limit of",
+    "login.forget": "had the session forgotten of",
     "automation.publish": "published",
     "automation.deactivate": "deactivated",
     "automation.activate": "activated",
@@ -53,6 +56,7 @@ class EventRow:
     words: str
     target: str
     data: str
+    is_report: bool  # its data says what was done, and is read whole
 
 
 def may_view_audit(request: HttpRequest) -> bool:
@@ -98,6 +102,7 @@ class AuditEventAdmin(DashboardAdmin):
             "older_link": f"?{older}" if older else "",
             "first_link": "?" + urlencode({"q": text}) if text else "?",
             "is_first": not before,
+            "kept_days": settings.RETENTION_AUDIT_DAYS,
         }
         return TemplateResponse(request, "inference/audit.html", context)
 
@@ -129,6 +134,7 @@ def _row(event: AuditEvent, now: Any) -> EventRow:
         data=", ".join(f"{name}: {_text(value)}" for name, value in event.data.items() if value not in (None, [], ""))
         if isinstance(event.data, dict)
         else "",
+        is_report=event.act == "housekeeping.prune",
     )
 
 

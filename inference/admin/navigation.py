@@ -58,6 +58,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "Access",
             [
                 _model_item(request, "Keys", "vpn_key", "inference", "apikey"),
+                _model_item(request, "Logins", "badge", "inference", "loginsession"),
                 _section_item(request, "Users and roles", "group"),
             ],
         ),

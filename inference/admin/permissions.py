@@ -2,7 +2,8 @@
 
 See (view_task), cancel, decide, pause and resume (change_task), run and retry (add_task); read automations
 (view_automation), publish and switch them (change_automation), import new ones (add_automation), trust their scripts
-(administrators only); see keys (view_apikey), make (add_apikey), revoke and limit them (change_apikey).
+(administrators only); see keys (view_apikey), make (add_apikey), revoke and limit them (change_apikey); see logins
+(view_loginsession) and have their sessions forgotten (delete_loginsession).
 """
 
 from collections.abc import Callable
@@ -63,6 +64,14 @@ def may_revoke_keys(request: HttpRequest) -> bool:
 
 def may_limit_keys(request: HttpRequest) -> bool:
     return request.user.has_perm("inference.change_apikey")
+
+
+def may_view_logins(request: HttpRequest) -> bool:
+    return request.user.has_perm("inference.view_loginsession")
+
+
+def may_forget_sessions(request: HttpRequest) -> bool:
+    return request.user.has_perm("inference.delete_loginsession")
 
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])

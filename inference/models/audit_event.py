@@ -7,7 +7,8 @@ from inference.models.database_clock import StatementTimestamp
 
 
 class AuditEvent(models.Model):
-    """One act of a person or key. Append-only: a trigger refuses changes and deletion."""
+    """One act of a person or key, or a run of the housekeeping. Append-only: a trigger refuses changes, and deletion
+    save by the housekeeping of what is older than 30 days."""
 
     at = models.DateTimeField(db_default=StatementTimestamp())
     user = models.ForeignKey(

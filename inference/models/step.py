@@ -21,6 +21,11 @@ class Artifact(models.Model):
         HAR = "har", "Network log"
         VIDEO = "video", "Video"
 
+    class Removal(models.TextChoices):
+        AGE = "age", "It was removed: files of its kind are kept for a limited time."
+        SIZE = "size", "It was removed to make room: the oldest files of its kind go first."
+        MISSING = "missing", "It is missing in the storage, and this server did not remove it."
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="artifacts")
     attempt = models.PositiveIntegerField(default=1)
@@ -32,13 +37,38 @@ class Artifact(models.Model):
     storage_name = models.CharField(max_length=300, unique=True, editable=False)
     metadata = models.JSONField(null=True, blank=True, help_text="download_metadata, resolved.")
     created_at = models.DateTimeField(db_default=StatementTimestamp(), editable=False)
+    # Written by the housekeeping alone: the row tells why its bytes are gone.
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    removal = models.CharField(
+        max_length=16, choices=Removal.choices, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta:
         ordering = ("created_at", "id")
-        constraints = (models.CheckConstraint(condition=Q(size_bytes__gte=0), name="artifact_size_not_negative"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(size_bytes__gte=0), name="artifact_size_not_negative"),
+            models.CheckConstraint(
+                condition=Q(removed_at__isnull=True, removal="") | (Q(removed_at__isnull=False) & ~Q(removal="")),
+                name="artifact_removed_for_a_reason",
+            ),
+        )
+        indexes = (
+            # The housekeeping: the oldest files that are there, and what all of a kind weigh.
+            models.Index(
+                fields=("created_at", "id"),
+                include=("kind", "size_bytes"),
+                condition=Q(removed_at=None),
+                name="artifact_there_by_age",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.filename} ({self.kind})"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the storage should have its bytes."""
+        return self.removed_at is None
 
 
 class Step(models.Model):

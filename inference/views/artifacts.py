@@ -31,6 +31,8 @@ class ArtifactView(ApiView):
         gone = NotFoundError(f"Artifact {artifact_id} not found: it does not exist, or this key may not see it.")
         if visible is None:
             raise gone
+        if not visible.is_there:
+            raise NotFoundError(f"The file of artifact {artifact_id} is gone. {visible.get_removal_display()}")
         try:
             file = default_storage.open(visible.storage_name, "rb")
         except FileNotFoundError:

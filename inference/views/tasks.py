@@ -163,5 +163,5 @@ class DownloadsView(ApiView):
     def get(self, request: Request) -> Response:
         task = find_task(wanted_task_id(request), api_key_of(request))
         link = links_of(request)
-        downloads = [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD)]
+        downloads = [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD, removed_at=None)]
         return Response({"success": True, "task_id": str(task.id), "downloads": downloads})

@@ -2,15 +2,17 @@
 is gone, so that whoever started it starts it again, and it stops within a bounded time."""
 
 import logging
-import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import psutil
 from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connection
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.management.commands.qcluster import Command as StockCommand
@@ -18,6 +20,7 @@ from django_q.management.commands.qcluster import Command as StockCommand
 from executor.drain import drain
 from executor.handover import PipeEvent
 from executor.seam import BROWSER_CLUSTER
+from inference.housekeeping.schedule import ensure_schedule
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class BoundedCluster(Cluster):
         self.sentinel.join(settings.SHUTDOWN_GRACE_SECONDS + CLOSING_SECONDS)
         if self.sentinel.is_alive():
             logger.warning("the cluster did not stop in time: ending what is left of it")
-            _kill_descendants()
+            _kill_family(self.sentinel.pid)
         self.start_event = None
         self.stop_event = None
         return True
@@ -50,6 +53,8 @@ class BoundedCluster(Cluster):
         # Once is enough: a second signal while stopping changes nothing.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Also for one that comes while the sentinel is only being started: the command looks at it then.
+        drain.begin()
         self.stop()
 
 
@@ -60,15 +65,20 @@ class Command(StockCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options.get("cluster_name"):
-            os.environ["Q_CLUSTER_NAME"] = options["cluster_name"]
+        if options.get("cluster_name") not in (None, Conf.CLUSTER_NAME):
+            # django-q2 has read its settings by now: it would silently be the other cluster.
+            raise CommandError(
+                f"--name comes too late: run `Q_CLUSTER_NAME={options['cluster_name']} manage.py qcluster` instead."
+            )
         if Conf.CLUSTER_NAME == BROWSER_CLUSTER:
             # Before the fork: each new worker then starts without importing it all again.
             import_module("executor.worker")
+        else:
+            _make_schedules()
         drain.arm()
         cluster = BoundedCluster()
         cluster.start()
-        if options.get("run_once"):
+        if options.get("run_once") or drain.has_begun():
             cluster.stop()
             return
         sentinel = cluster.sentinel
@@ -79,9 +89,20 @@ class Command(StockCommand):
             sys.exit(SENTINEL_GONE)
 
 
-def _kill_descendants() -> None:
-    for process in psutil.Process().children(recursive=True):
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
+def _make_schedules() -> None:
+    try:
+        ensure_schedule()
+    except DatabaseError as error:
+        # The cluster waits for the database by itself; the schedule of an earlier start holds.
+        logger.warning("cannot make the schedule of the housekeeping: %s", type(error).__name__)
+    finally:
+        connection.close()  # no process that is forked may share it
+
+
+def _kill_family(pid: int) -> None:
+    """The sentinel and all that it has forked."""
+    with suppress(psutil.NoSuchProcess):
+        sentinel = psutil.Process(pid)
+        for process in (sentinel, *sentinel.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()

@@ -52,10 +52,14 @@ class Command(BaseCommand):
             raise CommandError("--workers must be at least 1.")
         signal.signal(signal.SIGTERM, _raise_stop)
         signal.signal(signal.SIGINT, _raise_stop)
-        lock = self._lock_data_folder()
-        self._require_free_port(host, port)
-        self._require_migrated_database()
-        self._require_browser()
+        with self._lock_data_folder():
+            self._require_free_port(host, port)
+            self._require_migrated_database()
+            self._require_browser()
+            self._run(host, port, workers)
+        self.stdout.write("Stopped.")
+
+    def _run(self, host: str, port: int, workers: int) -> None:
         children = Children(_children(host, port, workers))
         try:
             children.start()
@@ -66,8 +70,6 @@ class Command(BaseCommand):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             children.stop(within_seconds=STOP_SECONDS)
-            lock.close()
-        self.stdout.write("Stopped.")
 
     def _watch(self, children: Children, host: str, port: int) -> None:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared
@@ -106,6 +108,7 @@ class Command(BaseCommand):
         except OSError:
             file.seek(0)
             other = file.read().strip() or "unknown"
+            file.close()
             sys.stderr.write(
                 f"Another `serve` (process {other}) runs on the data folder {settings.DATA_DIR}: stop it, or set "
                 "DATA_DIR to another folder.\n"

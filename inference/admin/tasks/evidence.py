@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import NoReverseMatch, reverse
 
 from inference.admin.wording import fine_duration, first_line, size
+from inference.models import Artifact
 
 SHOWN_LINES = 120
 
@@ -89,7 +90,10 @@ def _number(found: Any) -> int:
 
 
 def _artifact_link(found: Any) -> str:
+    """Also "" for a file that the housekeeping has removed."""
     try:
-        return reverse("admin:inference_task_artifact", args=(uuid.UUID(str(found)),))
+        artifact_id = uuid.UUID(str(found))
+        link = reverse("admin:inference_task_artifact", args=(artifact_id,))
     except (ValueError, NoReverseMatch):
         return ""
+    return "" if Artifact.objects.filter(pk=artifact_id, removed_at__isnull=False).exists() else link

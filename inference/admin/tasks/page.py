@@ -129,6 +129,7 @@ class FileRow:
     link: str
     size: str
     kind: str
+    why_gone: str
 
 
 class TaskPage:
@@ -189,7 +190,7 @@ class TaskPage:
         """`step` in detail."""
         picture = self._picture(step)
         asks = "" if step != self._waiting_step() else self._asking_words()
-        return stage_of(step, self.counts.now, artifact_url(picture) if picture else "", asks=asks)
+        return stage_of(step, self.counts.now, picture_url(picture), asks=asks, no_picture=why_gone(picture))
 
     def context(self) -> dict[str, Any]:
         task = self.task
@@ -207,9 +208,10 @@ class TaskPage:
             "note_limit": MAX_NOTE_CHARACTERS,
             "why": self._why(),
             "rows": [self._row(step, selected) for step in self.steps[:SHOWN_STEPS]],
-            "has_pictures": any(self._picture(step) is not None for step in self.steps[:SHOWN_STEPS]),
+            "has_pictures": any(picture_url(self._picture(step)) for step in self.steps[:SHOWN_STEPS]),
             "ahead": self._ahead(),
             "hidden_steps": len(self.steps) > SHOWN_STEPS,
+            "why_no_steps": self._why_no_steps(),
             "axis": self._axis(),
             "tries": self._tries(),
             "timeline_note": self._timeline_note(),
@@ -444,7 +446,7 @@ class TaskPage:
             x=f"{x:.2f}%",
             width=f"{width:.2f}%",
             is_selected=selected is not None and step.position == selected.position,
-            picture=artifact_url(picture) if picture else "",
+            picture=picture_url(picture),
         )
 
     def _waiting_step(self) -> Step | None:
@@ -558,7 +560,10 @@ class TaskPage:
     def _files(self) -> list[FileRow]:
         shown = Artifact.objects.filter(task=self.task).exclude(kind=Artifact.Kind.PICTURE)
         return [
-            FileRow(file.filename, artifact_url(file), size(file.size_bytes), _file_kind(file)) for file in shown[:200]
+            FileRow(
+                file.filename, picture_url(file), size(file.size_bytes), _file_kind(file), file.get_removal_display()
+            )
+            for file in shown[:200]
         ]
 
     def _facts(self) -> list[tuple[str, str, str]]:
@@ -584,6 +589,13 @@ class TaskPage:
     def _log(self) -> list[LogLine]:
         newest = TaskEvent.objects.filter(task=self.task).order_by("-id")[:SHOWN_EVENTS]
         return log_lines(sorted(newest, key=lambda event: (event.at, event.id)))
+
+    def _why_no_steps(self) -> str:
+        """When there were some: the housekeeping left word."""
+        if self.steps or not self.task.has_ended:
+            return ""
+        left = TaskEvent.objects.filter(task=self.task, kind="housekeeping").order_by("id").last()
+        return str(left.data.get("text", "")) if left is not None and isinstance(left.data, dict) else ""
 
     def _curl(self) -> str:
         task = self.task
@@ -624,8 +636,16 @@ def _file_kind(artifact: Artifact) -> str:
     return artifact.get_kind_display()
 
 
-def artifact_url(artifact: Artifact) -> str:
+def picture_url(artifact: Artifact | None) -> str:
+    """Where its bytes are; "" when there are none, or none any more."""
+    if artifact is None or not artifact.is_there:
+        return ""
     return reverse("admin:inference_task_artifact", args=(artifact.pk,))
+
+
+def why_gone(artifact: Artifact | None) -> str:
+    """A sentence for a file that is not there any more."""
+    return artifact.get_removal_display() if artifact is not None else ""
 
 
 def curl_command(request: HttpRequest, body: dict[str, Any], key: str = "$OPTEXITY_API_KEY") -> str:

@@ -76,10 +76,11 @@ class Stage:
     path: str
     notes: tuple[str, ...]
     evidence: Evidence | None
+    no_picture: str
 
 
-def stage_of(step: Step, now: datetime, picture: str, *, asks: str = "") -> Stage:
-    """`asks` is the word for a step that waits for a person."""
+def stage_of(step: Step, now: datetime, picture: str, *, asks: str = "", no_picture: str = "") -> Stage:
+    """`asks` is the word for a step that waits for a person, `no_picture` says why its picture is gone."""
     details: Mapping[str, Any] = step.details if isinstance(step.details, dict) else {}
     width, height = _viewport(details.get("viewport"))
     used = _box(details.get("box"))
@@ -113,6 +114,7 @@ def stage_of(step: Step, now: datetime, picture: str, *, asks: str = "") -> Stag
         path=step.path,
         notes=_notes(details.get("notes")),
         evidence=evidence_of(details),
+        no_picture=no_picture,
     )
 
 

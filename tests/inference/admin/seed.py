@@ -29,6 +29,7 @@ from inference.models import (
     AutomationVersion,
     CommitPoint,
     ConcurrencySlot,
+    LoginSession,
     PersonRequest,
     Scope,
     Step,
@@ -40,6 +41,7 @@ from inference.models import (
 )
 from inference.services.publish import publish_automation
 from inference.services.submit import make_dedup_key
+from tests.factories import make_login_session
 
 PASSWORD = "a long pass phrase"
 VIEWPORT = {"width": 1280, "height": 720}
@@ -135,6 +137,7 @@ class Seeded:
     killed: Task
     allocated: Task
     key: ApiKey
+    session: LoginSession
 
 
 def seed(*, more_tasks: int = 60, password: str = PASSWORD) -> Seeded:
@@ -150,6 +153,11 @@ def seed(*, more_tasks: int = 60, password: str = PASSWORD) -> Seeded:
     chance = random.Random(7)
     for number in range(more_tasks):
         _ordinary(chance, number, now, (claims, intake, eligibility), (backoffice, frontdesk, nightly))
+    queued, success, allocated = (
+        _queued(now, intake, frontdesk),
+        _success(now, eligibility, nightly),
+        _allocated(now, eligibility, nightly),
+    )
     seeded = Seeded(
         admin=admin,
         claims=claims,
@@ -157,17 +165,29 @@ def seed(*, more_tasks: int = 60, password: str = PASSWORD) -> Seeded:
         eligibility=eligibility,
         failed=_failed(now, claims, backoffice),
         running=_running(now, claims, backoffice),
-        queued=_queued(now, intake, frontdesk),
-        success=_success(now, eligibility, nightly),
+        queued=queued,
+        success=success,
         review=_review(now, claims, backoffice),
         cancelled=_cancelled(now, intake, frontdesk),
         killed=_killed(now, eligibility, nightly),
-        allocated=_allocated(now, eligibility, nightly),
+        allocated=allocated,
         key=backoffice,
+        session=_sessions(now, queued, success),
     )
     WorkerHost.objects.filter(host="browser-02").update(task_id=seeded.running.id, state="busy")
     AuditEvent.objects.create(user=jonas, actor="jonas", act="task.cancel", target=f"task {seeded.cancelled.id}")
     return seeded
+
+
+def _sessions(now: datetime, queued: Task, success: Task) -> LoginSession:
+    """Stored for two logins; the second one's time is over."""
+    session = make_login_session(
+        queued, saved_at=now - timedelta(minutes=9), host="browser-02", size_bytes=14_320, expires_in_seconds=85_860
+    )
+    make_login_session(
+        success, saved_at=now - timedelta(hours=26), host="browser-01", size_bytes=2_210, expires_in_seconds=-7_200
+    )
+    return session
 
 
 def _automations(admin: User, jonas: User) -> tuple[Automation, Automation, Automation]:
