@@ -21,6 +21,8 @@ def install() -> None:
 
 def empty_database() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
+        # As TRUNCATE would: what another thread of the test still writes is waited for, or comes too late.
+        cursor.execute(_lock())
         cursor.execute(_look())
         used = [table for table, is_used in zip(_tables(), cursor.fetchone(), strict=True) if is_used]
         # Foreign keys are looked at when the transaction ends, so the order is of no importance.
@@ -36,6 +38,11 @@ def empty_database() -> None:
 def _tables() -> tuple[str, ...]:
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     return tuple(sorted(set(names) - _KEPT))
+
+
+@cache
+def _lock() -> str:
+    return "LOCK TABLE " + ", ".join(f'"{table}"' for table in _tables()) + " IN EXCLUSIVE MODE"
 
 
 @cache
