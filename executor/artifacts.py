@@ -102,11 +102,6 @@ def store_file(path: Path, *, task_id: uuid.UUID, artifact_id: uuid.UUID) -> Sto
     return StoredFile(name, size, digest)
 
 
-def forget(stored: StoredFile) -> None:
-    """Remove a file again whose row could not be written."""
-    default_storage.delete(stored.storage_name)
-
-
 def _storage_name(task_id: uuid.UUID, artifact_id: uuid.UUID) -> str:
     # Nothing of it comes from input.
     return f"{task_id}/{artifact_id}"

@@ -83,12 +83,12 @@ class Children:
     def stop(self, *, within_seconds: float) -> None:
         """SIGTERM to all at once, then SIGKILL to every process that is left of them."""
         ends_at = time.monotonic() + within_seconds
-        family = _descendants()
+        family = self._family()
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
         while time.monotonic() < ends_at and not all(c.process is None or c.has_ended() for c in self._children):
-            family |= _descendants()
+            family |= self._family()
             time.sleep(0.05)
         for process in family:
             with suppress(psutil.NoSuchProcess):
@@ -99,6 +99,12 @@ class Children:
             if child.process is not None:
                 child.process.wait()
 
-
-def _descendants() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+    def _family(self) -> set[psutil.Process]:
+        """The children and all that they have started."""
+        family: set[psutil.Process] = set()
+        for child in self._children:
+            if child.process is not None:
+                with suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(child.process.pid)
+                    family |= {process, *process.children(recursive=True)}
+        return family

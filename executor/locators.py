@@ -5,7 +5,7 @@ import logging
 from typing import Any, NotRequired, TypedDict
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Frame, FrameLocator, Locator, Page
+from playwright.async_api import Frame, Locator, Page
 
 from automation.locators import Argument, Call, FrameAt, LocatorCommand, Property, Regex
 from executor.errors import ElementNotFoundError
@@ -45,14 +45,13 @@ class Candidate(TypedDict):
 def build_locator(command: LocatorCommand, page: Page) -> Locator:
     """The locator that `command` stands for on `page`. Raises ElementNotFoundError when it names a frame that is
     not there; nothing is searched for before the locator is used."""
-    found = _apply_steps(command, page)
-    if not isinstance(found, Locator):
-        raise ElementNotFoundError("the locator command ends in a frame instead of an element")
+    found: Locator = _apply_steps(command, page)
     return found
 
 
-def _apply_steps(command: LocatorCommand, page: Page) -> Page | Frame | FrameLocator | Locator:
-    found: Any = page  # the grammar guarantees that each step exists on what the steps before gave
+def _apply_steps(command: LocatorCommand, page: Page) -> Any:
+    # The grammar guarantees that each step exists on what the steps before gave, and that the last one gives a locator.
+    found: Any = page
     for step in command.steps:
         match step:
             case FrameAt(index=index):
@@ -67,7 +66,7 @@ def _apply_steps(command: LocatorCommand, page: Page) -> Page | Frame | FrameLoc
                 found = getattr(found, method)(*positional, **{key: _argument(each, page) for key, each in options})
                 if found is None:
                     raise ElementNotFoundError("the page has no frame of that name")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _argument(argument: Argument, page: Page) -> Any:

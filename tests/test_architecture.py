@@ -39,6 +39,22 @@ def test_every_command_has_help_and_a_place_in_the_manual(name: str) -> None:
     assert f"manage.py {name}" in manual or f"bin/{name}" in manual
 
 
+def test_every_promise_of_the_manual_names_tests_that_there_are() -> None:
+    rows = [
+        line
+        for line in (ROOT / "docs" / "reliability.md").read_text().splitlines()
+        if line.startswith("| ") and not line.startswith("| promise |")
+    ]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`((?:tests|bench)/[^`]+)`", row)
+        assert named, row
+        for name in named:
+            file, _, test = name.partition("::")
+            assert (ROOT / file).is_file(), name
+            assert not test or f"def {test}(" in (ROOT / file).read_text(), name
+
+
 def test_what_is_published_is_exactly_what_the_runner_can_run() -> None:
     assert SUPPORTED_KINDS == RUNNABLE_KINDS
     assert set(HANDLERS) <= RUNNABLE_KINDS

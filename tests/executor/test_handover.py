@@ -3,13 +3,15 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import django_q
 import pytest
 from django_q import cluster
 
 from executor import seam
-from executor.handover import STOP, PacketQueue, PipeEvent, SharedFloat
+from executor.handover import STOP, PacketQueue, PipeEvent, SharedFloat, die_with_parent
 
 fork = multiprocessing.get_context("fork")
 
@@ -134,3 +136,64 @@ def test_a_shared_float_is_shared_and_has_no_lock_to_die_with() -> None:
     holder.join(10)
     with value.get_lock():
         assert value.value == 42.5
+
+
+@pytest.fixture
+def orphaned() -> Iterator[Callable[[PacketQueue], None]]:
+    """Have a queue take this process for one whose parent is gone."""
+
+    def orphan(queue: PacketQueue) -> None:
+        queue._parent.pid = -1
+
+    yield orphan
+    die_with_parent(0)  # asked for on the way
+
+
+def test_an_orphan_neither_waits_for_packets_nor_for_room(orphaned: Callable[[PacketQueue], None]) -> None:
+    queue = PacketQueue()
+    orphaned(queue)
+    assert queue.get() == STOP
+    queue.put("nobody is left to read it")
+    assert queue.empty()
+
+
+def test_a_full_queue_takes_more_once_somebody_reads() -> None:
+    queue, body = PacketQueue(), b"x" * 60_000
+    sent = 0
+    while queue._send(body):
+        sent += 1
+    assert sent > 1
+    assert queue.qsize() == 1
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(queue.put, "the last one")
+        for _ in range(sent):
+            os.read(queue._reader.fileno(), 70_000)
+        waiting.result(10)
+    assert queue.get() == "the last one"
+    assert queue.qsize() == 0
+    queue.close()
+    queue.join_thread()
+
+
+def test_a_queue_whose_writers_are_gone_says_stop() -> None:
+    queue = PacketQueue()
+    queue._writer.close()
+    assert queue.get() == STOP
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        queue._send(b"no longer")
+
+
+def test_an_event_that_is_set_for_ever_never_blocks() -> None:
+    event = PipeEvent()
+    for _ in range(70_000):  # more than a pipe holds
+        event.set()
+    assert event.wait()
+    assert event.wait(1)
+
+
+def test_a_shared_float_begins_with_its_value() -> None:
+    value = SharedFloat("f", -1)
+    assert value.value == -1
+    with value.get_lock():
+        value.value = 0.5
+    assert value.value == 0.5

@@ -59,3 +59,24 @@ def test_stopping_ends_what_still_runs_and_takes_no_more(loop: WorkerLoop) -> No
         future.result(5)
     with pytest.raises(RuntimeError):
         loop.submit(forever())
+
+
+def test_starting_twice_and_stopping_twice_change_nothing(loop: WorkerLoop) -> None:
+    async def answer() -> int:
+        return threading.get_ident()
+
+    thread = loop.submit(answer()).result(5)
+    loop.start()
+    assert loop.submit(answer()).result(5) == thread
+    loop.stop()
+    loop.stop()
+
+
+def test_what_has_ended_cannot_be_cancelled(loop: WorkerLoop) -> None:
+    async def answer() -> str:
+        return "done"
+
+    future = loop.submit(answer())
+    assert future.result(5) == "done"
+    assert not future.cancel()
+    loop.stop()

@@ -501,6 +501,12 @@ def test_a_break_if_that_cannot_be_judged_fails_the_task_for_good(run_pageless: 
     assert outcome.steps[0].status == "failed"
 
 
+def test_a_long_break_if_is_told_in_part(run_pageless: RunNodes) -> None:
+    outcome = run_pageless([loop("p", say("x"), break_if="nobody[0] or " + "1" * 1000)], inputs={"p": "a"})
+
+    assert f"break_if “{'nobody[0] or ' + '1' * 187}” " in str(outcome.error)
+
+
 # --- loops in loops ------------------------------------------------------------------------------------------
 
 

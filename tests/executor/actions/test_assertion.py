@@ -56,3 +56,28 @@ def test_an_unusable_locator_fails_the_task(run_nodes: RunNodes, site: Site) -> 
     outcome = run_nodes([check("page.close()")], url=f"{site.url}/")
 
     assert isinstance(outcome.error, AutomationError)
+
+
+@pytest.mark.parametrize("locator", [" ", 'locator("p").evaluate("1")'])
+def test_a_locator_that_cannot_be_used_fails_the_task_for_good(run_nodes: RunNodes, site: Site, locator: str) -> None:
+    outcome = run_nodes([check(locator)], url=f"{site.url}/")
+
+    assert isinstance(outcome.error, AutomationError)
+    assert str(outcome.error).startswith("the locator of the check is ")
+
+
+@pytest.mark.parametrize(
+    ("node", "result"),
+    [
+        (check('frames[7].locator("p")'), False),
+        (check('frames[7].locator("p")', "to_be_hidden"), True),
+        (check('frame(name="none").locator("p")'), False),
+        (check('get_by_text("nowhere")', count=0), True),
+        (check('locator("no such engine=x")'), False),
+    ],
+)
+def test_what_is_no_element_is_not_seen(run_nodes: RunNodes, site: Site, node: dict[str, object], result: bool) -> None:
+    outcome = run_nodes([node], url=f"{site.url}/frames")
+
+    assert outcome.error is None
+    assert outcome.runner._memory.variables == {"seen": [result]}

@@ -82,7 +82,7 @@ def test_a_person_solves_the_pictures(
     prepare: Prepare, worker_loop: WorkerLoop, site: Site, settings: Settings
 ) -> None:
     settings.HUMAN_IN_LOOP = True
-    runner = prepare([captcha(secondary_locator='locator("#grid")', wait_time=0.4)], url=f"{site.url}/captcha?pictures")
+    runner = prepare([captcha(secondary_locator='locator("#grid")', wait_time=1.0)], url=f"{site.url}/captcha?pictures")
     attempt = worker_loop.submit(runner.execute())
     wait_for(lambda: PersonRequest.objects.filter(closed_at=None).exists())
     request = PersonRequest.objects.get()
@@ -102,7 +102,7 @@ def test_pictures_that_nobody_solves_in_time_are_a_warning(
 ) -> None:
     settings.HUMAN_IN_LOOP = True
     monkeypatch.setattr(captcha_module, "PERSON_SECONDS", 0.5)
-    node = captcha(secondary_locator='locator("#grid")', wait_time=0.4)
+    node = captcha(secondary_locator='locator("#grid")', wait_time=1.0)
     outcome = run_nodes([node], url=f"{site.url}/captcha?pictures")
 
     assert (outcome.error, outcome.step.status) == (None, "warning")

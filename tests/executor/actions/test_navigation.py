@@ -96,3 +96,25 @@ def test_a_new_tab_that_does_not_come_is_a_warning(run_nodes: RunNodes, site: Si
 
     assert outcome.error is None
     assert outcome.step.status == "warning"
+
+
+def test_a_slow_page_fails_the_step_where_navigation_is_strict(
+    run_nodes: RunNodes, site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STRICT_NAVIGATION = True
+    monkeypatch.setattr(navigation, "NAVIGATION_SECONDS", 1.0)
+    outcome = run_nodes([interact("go_to_url", {"url": f"{site.url}/slow?seconds=3"})], url=f"{site.url}/")
+
+    assert isinstance(outcome.error, NavigationError)
+    assert str(outcome.error) == f"{site.url}/slow?seconds=3 did not finish loading within 1 s"
+
+
+def test_going_back_that_takes_too_long_fails_the_step(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(navigation, "_GO_BACK_SECONDS", 0.001)
+    nodes = [interact("go_to_url", {"url": f"{site.url}/second"}), interact("go_back", {})]
+    outcome = run_nodes(nodes, url=f"{site.url}/slow?seconds=1")
+
+    assert isinstance(outcome.error, NavigationError)
+    assert str(outcome.error) == f"going back from {site.url}/second took more than 0.001 s"

@@ -69,3 +69,33 @@ def test_a_table_that_comes_late_is_read_without_a_sleep(run_nodes: RunNodes, si
     outcome = run_nodes([read('locator("#table")', read="table")], url=f"{site.url}/late")
 
     assert outcome.values() == {"value": [{"Name": "Ada"}, {"Name": "Grace"}]}
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (" ", "the locator command is blank"),
+        ('locator("p").evaluate("1")', "the locator command "),
+        ('frames[7].locator("p")', "the page has no frame 7 (it has 1)"),
+        ('locator("no such engine=x")', "nothing to read: "),
+    ],
+)
+def test_a_command_that_leads_to_no_element_reads_as_null_and_says_why(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch, command: str, told: str
+) -> None:
+    monkeypatch.setattr(locator, "TIMEOUT_SECONDS", 0.5)
+    outcome = run_nodes([read(command, allow_none=True)], url=f"{site.url}/table")
+
+    assert outcome.error is None
+    assert outcome.values() == {"value": None}
+    assert told in " ".join(outcome.step.details["notes"])
+
+
+def test_what_comes_near_a_missing_element_is_told(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locator, "TIMEOUT_SECONDS", 0.5)
+    outcome = run_nodes([read('get_by_role("button", name="Save drafts")', allow_none=True)], url=f"{site.url}/form")
+
+    assert outcome.step.details["candidates"][0]["name"] == "Save draft"
+    assert "nearest: button “Save draft”" in outcome.step.details["notes"][-1]

@@ -1,5 +1,6 @@
 import pytest
 
+from executor.extraction import screenshot
 from tests.executor.conftest import RunNodes
 from tests.executor.site.server import Site
 
@@ -36,3 +37,15 @@ def test_the_state_has_address_title_storage_and_cookies(run_nodes: RunNodes, si
     assert set(item["json_data"]) == {
         "page_url", "page_title", "local_storage", "session_storage", "cookies", "document_cookie",
     }  # fmt: skip
+
+
+def test_a_screenshot_that_cannot_be_taken_is_a_warning(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screenshot, "_TIMEOUT_MS", 1)
+    node = extraction("screenshot", {"filename": "late.png"}, unique_identifier="late")
+    outcome = run_nodes([node], url=f"{site.url}/long")
+
+    assert (outcome.error, outcome.step.status) == (None, "warning")
+    assert "the screenshot could not be taken: Timeout 1ms exceeded" in outcome.step.details["notes"][0]
+    assert (outcome.files("screenshot"), outcome.output) == ({}, [])

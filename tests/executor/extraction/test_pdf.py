@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import io
+import resource
 import subprocess
 import sys
 import time
@@ -9,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 from pypdf import PdfReader, PdfWriter
+from pypdf.errors import DependencyError
 
 from demo.portal.pdf import Page
 from executor.errors import ActionError, NeedsModelError
@@ -317,3 +320,34 @@ def test_a_pdf_with_too_many_pages_is_cut_with_a_warning(
     assert outcome.values()["text"].strip() == "one"
     assert outcome.step.status == "warning"
     assert "1 of 2 pages" in outcome.step.details["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (DependencyError("cryptography is required for AES"), "it is encrypted in a way that is not supported"),
+        (MemoryError(), "it takes too much memory to read"),
+        (KeyError("/Pages"), "it is broken (KeyError)"),
+    ],
+)
+def test_what_the_reader_runs_into_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
+) -> None:
+    def read(pdf: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(pypdf, "PdfReader", read)
+    assert pdf_text.answer_for(io.BytesIO(b"%PDF-1.4"), max_pages=1, max_characters=1) == {"error": told}
+
+
+def test_the_reading_process_limits_itself_as_far_as_the_system_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: dict[int, tuple[int, int]] = {}
+
+    def set_limit(limit: int, value: tuple[int, int]) -> None:
+        if limit == resource.RLIMIT_CPU:
+            raise ValueError("not here")
+        limits[limit] = value
+
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    pdf_text.limit_this_process()
+    assert limits == {resource.RLIMIT_AS: (1024**3, 1024**3), resource.RLIMIT_FSIZE: (0, 0)}

@@ -12,6 +12,7 @@ from executor.errors import (
     AutomationError,
     ScriptsDisabledError,
 )
+from executor.scripts import process
 from inference.models import Automation
 from tests.executor.conftest import RunNodes
 from tests.executor.scripts.conftest import EACH, act, check, errors_of, extraction, gives, in_a_loop
@@ -309,3 +310,14 @@ def test_what_a_script_logs_and_prints_is_in_the_timeline(run_scripts: RunNodes)
 
 def test_an_unknown_level_is_an_error_of_the_script(run_scripts: RunNodes) -> None:
     assert "unknown level 'loud'" in str(run_scripts([gives("ctx.log('x', level='loud')")]).error)
+
+
+def test_scripts_are_refused_on_a_host_that_cannot_lock_them_in(
+    run_scripts: RunNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_layers_here", None)
+    monkeypatch.setattr(process, "_INTERPRETER", ("/bin/false",))
+    outcome = run_scripts([act("async def code_fn(page): pass")])
+
+    assert isinstance(outcome.error, ScriptsDisabledError)
+    assert "they cannot be confined on this host (the confined interpreter did not start" in str(outcome.error)

@@ -1,0 +1,531 @@
+"""One attempt as django-q2 calls it: what becomes of the task's row when it ends, is stopped, or is taken away."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import DataError, connection
+from pytest_django import Settings
+
+from automation import load
+from executor import worker
+from executor.browser import BrowserPool
+from executor.claim import claim_task
+from executor.drain import drain
+from executor.handover import PipeEvent
+from executor.lease_owner import this_worker
+from executor.loop import WorkerLoop
+from executor.runner import AttemptRunner
+from executor.worker import Stop, StoppedError, Supervisor, WorkerProcess
+from inference.models import CommitPoint, Step, Task, TaskEvent, TaskStatus, WorkerHost
+from inference.services.cancel import cancel_tasks
+from inference.services.transitions import AttemptEnd
+from tests import factories
+from tests.executor.conftest import click, read, wait_for
+from tests.executor.nodes import fail, say, sleep
+from tests.executor.site.server import Site
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Run = Callable[[Task], "Future[str]"]
+
+
+@pytest.fixture
+def me(worker_loop: WorkerLoop, pool: BrowserPool, monkeypatch: pytest.MonkeyPatch) -> WorkerProcess:
+    """This process is a worker, with the loop and the browser of all tests."""
+    me = WorkerProcess(worker_loop, pool, told_to_end=PipeEvent(), browser_start=worker_loop.submit(pool.start()))
+    monkeypatch.setattr(worker, "_process", me)
+    monkeypatch.setattr(worker, "_process_pid", os.getpid())
+    return me
+
+
+@pytest.fixture
+def run_claimed(me: WorkerProcess) -> Iterator[Run]:
+    """Claim the one task that waits, and run it in a thread, so that a test can act meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="worker") as threads:
+
+        def run(task: Task) -> "Future[str]":
+            claimed = claim_task(owner=this_worker(), host="here", lease_seconds=20)
+            assert claimed[0] == task.id
+            return threads.submit(worker.run, task.id, claimed[1])
+
+        yield run
+        threads.submit(lambda: connection.close()).result()  # the thread's own one
+
+
+def queued(*nodes: Any, url: str = "", max_retries: int = 0, **fields: Any) -> Task:
+    document = factories.a_document(
+        inputs=[], nodes=nodes, url=url, max_retries=max_retries, take_final_screenshot=False
+    )
+    return factories.make_task(automation=factories.make_automation(document=document), **fields)
+
+
+def is_running(task: Task) -> bool:
+    return Step.objects.filter(task=task, status="running").exists()
+
+
+# --- how it ends ---------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_succeeds_has_its_output_and_its_worker_is_seen(run_claimed: Run) -> None:
+    task = queued(say("done"))
+
+    assert run_claimed(task).result(30) == "success"
+
+    task.refresh_from_db()
+    assert task.status == TaskStatus.SUCCESS
+    assert task.output_data == [{"unique_identifier": "said", "json_data": {"said": "done"}}]
+    attempt = task.attempts.get()
+    assert (attempt.cause, attempt.error) == ("worker", None)
+    assert attempt.ended_at >= attempt.started_at
+    host = WorkerHost.objects.get(owner=this_worker())
+    assert (host.state, host.task_id) == ("busy", task.id)
+
+
+def test_a_failure_is_tried_again_after_a_pause_and_in_the_end_told(run_claimed: Run) -> None:
+    task = queued(
+        say("before"), click('locator("#nothing")', max_tries=1, max_timeout_seconds_per_try=0.1), max_retries=1
+    )
+
+    assert run_claimed(task).result(30) == "queued"
+    task.refresh_from_db()
+    assert (task.status, task.retry_count, task.error) == (TaskStatus.QUEUED, 1, None)
+    assert claim_task(owner="other", host="here", lease_seconds=20) is None  # it is in its pause
+    Task.objects.update(available_at=task.created_at)
+
+    assert run_claimed(task).result(30) == "failed"
+    task.refresh_from_db()
+    assert task.error.startswith('nothing usable matched locator("#nothing")')
+    assert [attempt.number for attempt in task.attempts.order_by("number")] == [1, 2]
+    assert len(task.output_data) == 1  # of the last attempt
+
+
+def test_a_failure_that_is_final_is_not_tried_again(run_claimed: Run) -> None:
+    task = queued(fail("not today"), max_retries=3)
+
+    assert run_claimed(task).result(30) == "failed"
+    task.refresh_from_db()
+    assert (task.status, task.error) == (TaskStatus.FAILED, "not today")
+
+
+def test_a_mistake_of_ours_ends_the_task_and_not_the_worker(
+    run_claimed: Run, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object, **options: object) -> str:
+        raise ValueError("a value that a person typed")
+
+    monkeypatch.setattr(default_storage, "save", broken)
+    task = queued(click('get_by_text("Press")'), url=f"{site.url}/")
+
+    assert run_claimed(task).result(30) == "failed"
+    task.refresh_from_db()
+    assert task.error == "internal error: ValueError"
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert any(text.startswith("attempt failed unexpectedly: ValueError at test_worker.py:") for text in told)
+    assert "a person typed" not in caplog.text
+
+
+def test_a_document_that_cannot_be_read_ends_the_task(run_claimed: Run) -> None:
+    automation = factories.make_automation(document=factories.a_document(inputs=[], nodes=[{"type": "unknown"}]))
+    task = factories.make_task(automation=automation)
+
+    assert run_claimed(task).result(30) == "failed"
+    task.refresh_from_db()
+    assert task.error.startswith("internal error: ")
+    assert task.output_data == []
+
+
+# --- how it is stopped ---------------------------------------------------------------------------------------
+
+
+def test_a_running_task_is_cancelled_within_two_seconds(run_claimed: Run) -> None:
+    task = queued(say("before"), sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+    assert running.result(2) == "cancelled"
+    task.refresh_from_db()
+    assert (task.status, task.error) == (TaskStatus.CANCELLED, None)
+    assert TaskEvent.objects.filter(task=task, status="cancelled").get().cause == {"kind": "key", "id": "k1"}
+    assert task.output_data == [{"unique_identifier": "said", "json_data": {"said": "before"}}]
+
+
+def test_a_task_that_was_cancelled_between_claim_and_start_never_begins(me: WorkerProcess) -> None:
+    task = queued(say("never"))
+    token = claim_task(owner=this_worker(), host="here", lease_seconds=20)[1]
+    cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+    assert worker.run(task.id, token) == "cancelled"
+    assert not Step.objects.exists()
+
+
+def test_a_claim_whose_lease_is_gone_never_begins(me: WorkerProcess) -> None:
+    task = queued(say("never"))
+    token = claim_task(owner=this_worker(), host="here", lease_seconds=20)[1]
+
+    assert worker.run(task.id, token + 1) == "lease lost"
+    task.refresh_from_db()
+    assert task.status == TaskStatus.ALLOCATED
+
+
+@pytest.mark.parametrize("heartbeat_seconds", [0.1, 60])
+def test_a_task_that_another_worker_has_now_is_left_alone(
+    run_claimed: Run, settings: Settings, heartbeat_seconds: float
+) -> None:
+    """Seen by the heartbeat, or by the next write of the attempt."""
+    settings.WORKER_HEARTBEAT_SECONDS = heartbeat_seconds
+    task = queued(sleep(60 if heartbeat_seconds < 1 else 0.5), say("not written"))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_task SET lease_token = lease_token + 1")
+
+    assert running.result(10) == "lease lost"
+    task.refresh_from_db()
+    assert (task.status, task.output_data) == (TaskStatus.RUNNING, [])
+
+
+def test_a_task_that_takes_too_long_says_where_it_was(run_claimed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Supervisor, "_must_end", _clock_is_ahead(Supervisor._must_end))
+    task = queued(sleep(60), max_timeout_in_minutes=2)
+
+    assert run_claimed(task).result(20) == "failed"
+    task.refresh_from_db()
+    assert task.error.startswith("timed out after 2 minutes at step 1 (Sleep 60 s), for ")
+
+
+def _clock_is_ahead(look: Callable[[Supervisor], bool]) -> Callable[[Supervisor], bool]:
+    """Once the step is there to be told, the time is over."""
+
+    def look_later(supervisor: Supervisor) -> bool:
+        if "step 1" in supervisor._runner.now_doing():
+            supervisor._deadline = 0.0
+        return look(supervisor)
+
+    return look_later
+
+
+def test_a_cluster_that_stops_gives_the_task_back_without_using_up_a_retry(
+    run_claimed: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SHUTDOWN_GRACE_SECONDS = 0.3
+    monkeypatch.setattr(drain, "_event", None)
+    drain.arm()
+    task = queued(sleep(60), max_retries=1)
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    drain.begin()
+
+    assert running.result(10) == "queued"
+    task.refresh_from_db()
+    assert (task.status, task.retry_count) == (TaskStatus.QUEUED, 0)
+    attempt = task.attempts.get()
+    assert (attempt.cause, attempt.error) == ("shutdown", "worker stopped")
+
+
+def test_a_task_that_ends_within_the_grace_succeeds(
+    run_claimed: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SHUTDOWN_GRACE_SECONDS = 20
+    monkeypatch.setattr(drain, "_event", None)
+    drain.arm()
+    task = queued(sleep(1))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    drain.begin()
+
+    assert running.result(10) == "success"
+
+
+def test_a_worker_that_is_told_to_end_ends_after_its_task(
+    me: WorkerProcess, run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # only the main thread may
+    own = WorkerProcess(WorkerLoop(), BrowserPool(), PipeEvent(), browser_start=me.browser_start)
+    own.loop.start()
+    task = queued(sleep(1))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    worker._on_terminate(signal.SIGTERM, None)
+    assert sent == []
+    monkeypatch.setattr(worker, "_process", own)  # the browser of all tests stays
+
+    assert running.result(10) == "success"
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+    with pytest.raises(RuntimeError, match="not started"):
+        own.loop.submit(own.pool.close())
+
+
+def test_an_idle_worker_ends_at_once(me: WorkerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(worker, "_process_pid", 1)  # the loop and the browser are another process's
+
+    worker._on_terminate(signal.SIGTERM, None)
+
+    assert sent == [signal.SIGTERM]
+    assert me.loop.submit(_nothing()).result(5) is None
+
+
+async def _nothing() -> None:
+    return None
+
+
+def test_a_loop_that_does_not_answer_ends_the_worker_after_the_task_is_written(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(worker, "CLOSE_SECONDS", 0.2)
+    stuck = threading.Event()
+    task = queued(sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    held = worker.process().loop.submit(_hold(stuck))
+    try:
+        cancel_tasks(Task.objects.all(), cause={"kind": "test"})
+        assert running.result(10) == "cancelled"
+    finally:
+        stuck.set()
+        held.result(5)
+
+    assert exits == [70]
+    task.refresh_from_db()
+    assert task.status == TaskStatus.CANCELLED
+
+
+async def _hold(until: threading.Event) -> None:
+    until.wait(20)
+
+
+def test_an_act_that_was_begun_when_the_worker_stopped_leaves_the_outcome_open(
+    run_claimed: Run, site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SHUTDOWN_GRACE_SECONDS = 0.3
+    monkeypatch.setattr(drain, "_event", None)
+    drain.arm()
+    node = {"type": "action_node", "sleep_action": {"sleep_time": 60}, "commit_point": True}
+    task = queued(node, max_retries=3)
+    running = run_claimed(task)
+    wait_for(lambda: CommitPoint.objects.filter(task=task).exists())
+    drain.begin()
+
+    assert running.result(10) == "failed"  # never tried again
+    task.refresh_from_db()
+    assert task.outcome_unknown
+
+
+# --- while the database is away -------------------------------------------------------------------------------
+
+
+def hang_up_on_others() -> None:
+    """What a restart of the server does to its connections."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
+
+def test_a_lost_connection_ends_no_attempt_and_cancelling_works_after_it(
+    run_claimed: Run, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.WORKER_HEARTBEAT_SECONDS = 0.2
+    task = queued(sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    lease = Task.objects.values_list("lease_expires_at", flat=True).get()
+    hang_up_on_others()
+    wait_for(lambda: Task.objects.filter(lease_expires_at__gt=lease).exists())
+    cancel_tasks(Task.objects.all(), cause={"kind": "test"})
+
+    assert running.result(10) == "cancelled"
+
+
+def test_an_end_is_written_when_the_database_is_back(
+    me: WorkerProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "DATABASE_RETRY_SECONDS", 0.05)
+    task = factories.make_task(status=TaskStatus.RUNNING)
+    right = connection.settings_dict["PORT"]
+    end = AttemptEnd(status=TaskStatus.FAILED, cause={"kind": "worker"}, error="found nothing")
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(lambda: connection.ensure_connection()).result()
+        hang_up_on_others()
+        connection.settings_dict["PORT"] = "1"
+        try:
+            writing = threads.submit(worker._finish, task.id, task.lease_token, end)
+            wait_for(lambda: "cannot write an attempt's end" in caplog.text)
+        finally:
+            connection.settings_dict["PORT"] = right
+        assert writing.result(10) == TaskStatus.FAILED
+        threads.submit(lambda: connection.close()).result()  # the thread's own one
+
+    task.refresh_from_db()
+    assert task.error == "found nothing"
+
+
+def test_an_end_that_cannot_be_written_at_all_is_not_tried_for_ever() -> None:
+    task = factories.make_task(status=TaskStatus.RUNNING)
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause={"kind": "worker"}, output_data=[{"text": "\0"}])
+    with pytest.raises(DataError):
+        worker._finish(task.id, task.lease_token, end)
+
+
+# --- the supervisor by itself --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def supervisor(me: WorkerProcess) -> Iterator[Supervisor]:
+    document = factories.a_document(inputs=[], nodes=[])
+    task = factories.make_task(automation=factories.make_automation(document=document), status=TaskStatus.RUNNING)
+    runner = AttemptRunner(task=task, automation=load(document), attempt_number=1, token=task.lease_token, pool=me.pool)
+    supervisor = Supervisor(me, task, task.lease_token, runner)
+    yield supervisor
+    supervisor._done_reader.close()
+    supervisor._done_writer.close()
+    connection.close()  # which may listen
+
+
+def test_an_attempt_whose_lease_was_gone_from_the_start_is_stopped(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "CLOSE_SECONDS", 0.1)
+    Task.objects.update(lease_token=7)
+    with pytest.raises(StoppedError) as stopped:
+        supervisor.watch(Future())
+    assert stopped.value.reason is Stop.LEASE_LOST
+
+
+def test_the_clock_stands_while_a_person_is_waited_for(supervisor: Supervisor, worker_loop: WorkerLoop) -> None:
+    supervisor._deadline = 0.0
+    clock = supervisor._runner.person_clock
+
+    async def wait_for_a_person() -> Stop | None:
+        with clock.waiting():
+            clock._began = -1e9  # for years
+            return supervisor._reason_to_stop()
+
+    assert (
+        worker_loop.submit(wait_for_a_person()).result(10) is Stop.TIMED_OUT
+    )  # not for longer than MAX_TAKEOVER_MINUTES
+    assert clock.uncounted_seconds() == 30 * 60
+
+
+def test_an_answer_wakes_the_attempt(supervisor: Supervisor, worker_loop: WorkerLoop) -> None:
+    clock = supervisor._runner.person_clock
+    supervisor._listen()
+    waits = threading.Event()
+
+    async def wait_for_a_person() -> str:
+        with clock.waiting():
+            waits.set()
+            await clock.told(seconds=30)
+        return "told"
+
+    waiting = worker_loop.submit(wait_for_a_person())
+    assert waits.wait(5)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('task_answered', %s)", [str(supervisor._task.id)])
+    assert supervisor._reason_to_stop() is None
+    assert waiting.result(5) == "told"
+
+
+def test_without_a_database_there_is_no_news_and_the_lease_is_tried_again(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection.close()
+    right = connection.settings_dict["PORT"]
+    connection.settings_dict["PORT"] = "1"
+    try:
+        supervisor._listen()
+        assert supervisor._renew() is None
+        assert supervisor._notifications() == set()
+    finally:
+        connection.settings_dict["PORT"] = right
+    assert "cannot listen for cancellation and answers" in caplog.text
+    assert "cannot renew the lease" in caplog.text
+    assert supervisor._renew() is None
+    assert worker._raw_connection() is not None
+
+
+# --- the process ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is no worker yet; whatever it becomes is undone."""
+    monkeypatch.setattr(worker, "_process", None)
+    monkeypatch.setattr(worker, "_process_pid", None)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    worker.shut_down()
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_a_worker_without_a_browser_claims_nothing_until_it_has_one(
+    no_process: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "BROWSER_RETRY_SECONDS", 0.0)
+    program, settings.BROWSER_EXECUTABLE = settings.BROWSER_EXECUTABLE, "/nowhere/chromium"
+    worker.start_up()
+    me = worker.process()
+    wait_for(me.browser_start.done)
+
+    assert not worker.has_browser()
+    host = WorkerHost.objects.get(owner=this_worker())
+    assert host.state == "unhealthy"
+    assert "BROWSER_EXECUTABLE=/nowhere/chromium" in host.detail
+    wait_for(lambda: "the browser did not start" in caplog.text)
+
+    settings.BROWSER_EXECUTABLE = program
+    wait_for(worker.has_browser)
+    assert me.browser_start_again_at is None
+    assert worker.process() is me
+    assert me.pool.version
+
+
+def test_a_browser_that_does_not_close_in_order_is_told(
+    no_process: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "CLOSE_SECONDS", 0.05)
+    loop, stuck = WorkerLoop(), threading.Event()
+    loop.start()
+    held = loop.submit(_hold(stuck))
+    started: Future[None] = Future()
+    started.set_result(None)
+    monkeypatch.setattr(worker, "_process", WorkerProcess(loop, BrowserPool(), PipeEvent(), started))
+    monkeypatch.setattr(worker, "_process_pid", os.getpid())
+    threading.Timer(0.3, stuck.set).start()
+
+    worker.shut_down()
+
+    assert "the browser did not close in order: TimeoutError" in caplog.text
+    assert held.done()
+    monkeypatch.setattr(worker, "_process", None)
+
+
+# --- what pages hold -----------------------------------------------------------------------------------------
+
+
+def test_text_that_no_database_can_hold_is_replaced_where_it_is_kept(run_claimed: Run, site: Site) -> None:
+    script = quote(
+        r"document.title = 'x'; document.write('<p>'); document.querySelector('p').textContent = 'a\0b\ud800c'"
+    )
+    nodes = [read('locator("p")', "seen"), click('get_by_text("a\\0b")', max_tries=1, max_timeout_seconds_per_try=0.2)]
+    task = queued(*nodes, url=f"{site.url}/echo?script={script}")
+
+    assert run_claimed(task).result(30) in ("success", "failed")
+    task.refresh_from_db()
+    assert task.output_data[0]["json_data"] == {"seen": "a\ufffdb\ufffdc"}
