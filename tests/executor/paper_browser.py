@@ -271,6 +271,7 @@ class Paper:
         self.pool = BrowserPool()
         self.waits = Waits()
         self._loop = worker_loop
+        self._handlers: set[str] = set()
 
     def node(self, function: Callable[[PrivateNodeContext], Awaitable[None]], **fields: Any) -> Node:
         async def handler(inputs: Any, context: PrivateNodeContext) -> None:
@@ -279,6 +280,7 @@ class Paper:
         name = f"paper.{function.__name__}"
         unregister(name)
         register(name, handler)
+        self._handlers.add(name)
         return private(name, **fields)
 
     def prepare(self, nodes: Sequence[Node], *, hidden: str = "", use_proxy: bool = False, **fields: Any) -> Any:
@@ -311,6 +313,8 @@ class Paper:
         return list(self.pool.folder.glob("attempt-*"))
 
     def close(self) -> None:
+        for name in self._handlers:
+            unregister(name)
         self._loop.submit(self.pool.close()).result(30)
 
 
