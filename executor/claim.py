@@ -64,8 +64,9 @@ class ClaimQueue:
 
     def get(self) -> Any:
         """Wait for a task, claim it and return the package that runs it; "STOP" when this worker is to end."""
-        from executor.worker import has_browser
+        from executor.worker import begin_task, end_task, has_browser, process
 
+        end_task(process())
         is_reported = False
         while not self._must_stop():
             if not has_browser() or not self.has_room():
@@ -73,16 +74,19 @@ class ClaimQueue:
                 is_reported = False
                 self._wait(_RETRY_AFTER_MS)
                 continue
+            me = begin_task()
             try:
                 package = self._claim()
             except DatabaseError as error:
                 # Away or restarting: the tasks are safe there. A broken connection is opened anew.
                 logger.warning("cannot claim: %s", type(error).__name__)
                 connection.close()
+                end_task(me)
                 self._wait(_RETRY_AFTER_MS)
                 continue
             if package is not None:
                 return package
+            end_task(me)
             # Only after an empty claim: nothing stands between two tasks in a row.
             presence.report_still_here() if is_reported else presence.report_idle()
             is_reported = True

@@ -147,18 +147,29 @@ def run(task_id: UUID, token: int) -> str:
 
     Never raises for a task that failed: what happened is in its row.
     """
-    if not transitions.start_attempt(task_id, token):
-        cause = {"kind": "worker", "id": this_worker()}
-        return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
-    presence.report_busy(task_id)
-    me = process()
-    me.is_running_task = True
+    me = begin_task()
     try:
+        if me.told_to_end.is_set() or not transitions.start_attempt(task_id, token):
+            cause = {"kind": "worker", "id": this_worker()}
+            return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
+        presence.report_busy(task_id)
         return _run_attempt(me, task_id, token)
     finally:
-        me.is_running_task = False
-        if me.told_to_end.is_set():
-            _end_by_signal()
+        end_task(me)
+
+
+def begin_task() -> WorkerProcess:
+    """A signal to end waits from now on. Called before the claim, so that no worker goes and leaves its task behind."""
+    me = process()
+    me.is_running_task = True
+    return me
+
+
+def end_task(me: WorkerProcess) -> None:
+    """There is no task (anymore): end if a signal came meanwhile."""
+    me.is_running_task = False
+    if me.told_to_end.is_set():
+        _end_by_signal()
 
 
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:

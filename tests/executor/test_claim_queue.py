@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from executor import claim, presence, worker
@@ -225,3 +226,28 @@ def test_presence_is_only_information(monkeypatch: pytest.MonkeyPatch, caplog: p
     presence.report_still_here()
     assert WorkerHost.objects.get().browser == "Chromium 999"
     monkeypatch.setattr(presence, "_browser", "")
+
+
+@pytest.mark.parametrize("found", ["nothing", "an outage"])
+def test_a_signal_during_a_claim_that_finds_nothing_ends_the_worker_after_it(
+    queue: ClaimQueue, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    happened: list[str] = []
+
+    def claim_while_told_to_end(**_: object) -> None:
+        worker._on_terminate(signal.SIGTERM, None)
+        happened.append("claimed")
+        if found == "an outage":
+            raise OperationalError("away")
+
+    def end(pid: int, number: int) -> None:
+        happened.append("ended")
+        queue.put("STOP")  # a process would be gone
+
+    monkeypatch.setattr(claim, "claim_task", claim_while_told_to_end)
+    monkeypatch.setattr(worker, "shut_down", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(os, "kill", end)
+
+    assert queue.get() == "STOP"
+    assert happened == ["claimed", "ended"]

@@ -266,6 +266,25 @@ def test_a_worker_that_is_told_to_end_ends_after_its_task(
         own.loop.submit(own.pool.close())
 
 
+def test_a_signal_between_claim_and_start_gives_the_task_back_before_the_worker_ends(
+    me: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(worker, "shut_down", lambda: None)  # the loop and the browser are those of all tests
+    task = queued(sleep(1))
+    worker.begin_task()
+    _, token, *_ = claim_task(owner=this_worker(), host="here", lease_seconds=20)
+    worker._on_terminate(signal.SIGTERM, None)
+    assert sent == []
+
+    assert worker.run(task.id, token) == "queued"
+    assert sent == [signal.SIGTERM]
+    task.refresh_from_db()
+    assert (task.status, task.retry_count, task.lease_owner) == (TaskStatus.QUEUED, 0, None)
+
+
 def test_an_idle_worker_ends_at_once(me: WorkerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
