@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils.http import urlencode
 
 from inference.admin.counts import read_counts
-from inference.admin.model_admin import DashboardAdmin
+from inference.admin.model_admin import ReadOnlyAdmin
 from inference.admin.permissions import only_if
 from inference.admin.wording import Moment, ago
 from inference.models import AuditEvent
@@ -64,17 +64,8 @@ def may_view_audit(request: HttpRequest) -> bool:
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(DashboardAdmin):
+class AuditEventAdmin(ReadOnlyAdmin):
     """Append-only, here as in the database."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False
 
     @only_if(may_view_audit)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

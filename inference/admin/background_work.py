@@ -11,24 +11,11 @@ from django.http import HttpRequest
 from django_q import admin as _stock  # noqa: F401
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from inference.admin.model_admin import DashboardAdmin
+from inference.admin.model_admin import ReadOnlyAdmin
 
 for model in (Failure, OrmQ, Schedule, Success):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
-
-
-class ReadOnlyAdmin(DashboardAdmin):
-    """No add, no change, no deletion, whatever the permissions say."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
-        return False
 
 
 @admin.register(Success)

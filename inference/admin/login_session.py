@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 
 from inference.admin.counts import read_counts
 from inference.admin.login_rows import SHOWN_LOGINS, answer, login_rows, name_of, stored_sessions
-from inference.admin.model_admin import DashboardAdmin, person
+from inference.admin.model_admin import ReadOnlyAdmin, person
 from inference.admin.permissions import may_forget_sessions, may_pause, may_view_logins, may_view_tasks, only_if
 from inference.admin.wording import ago
 from inference.models import LoginSession
@@ -18,8 +18,11 @@ from inference.services.login_sessions import forget_session
 
 
 @admin.register(LoginSession)
-class LoginSessionAdmin(DashboardAdmin):
-    """Sessions are written by workers. People see that they are there, and may have them forgotten."""
+class LoginSessionAdmin(ReadOnlyAdmin):
+    """Sessions are written by workers. People see that they are there, and may have them forgotten.
+
+    Django's own page would delete without leaving a mark or an entry in the audit log.
+    """
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -27,16 +30,6 @@ class LoginSessionAdmin(DashboardAdmin):
             path("<int:pk>/forget/", view(self.forget), name="inference_loginsession_forget"),
             *super().get_urls(),
         ]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
-        # Django's own page would delete without leaving a mark or an entry in the audit log.
-        return False
 
     @only_if(may_view_logins)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

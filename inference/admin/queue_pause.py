@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from inference.admin.counts import read_counts
-from inference.admin.model_admin import DashboardAdmin, person
+from inference.admin.model_admin import ReadOnlyAdmin, person
 from inference.admin.permissions import may_pause, only_if
 from inference.admin.tasks.rows import identity, task_url
 from inference.admin.wording import Moment, Pill, moment
@@ -48,7 +48,7 @@ class PauseRow:
 
 
 @admin.register(QueuePause)
-class QueuePauseAdmin(DashboardAdmin):
+class QueuePauseAdmin(ReadOnlyAdmin):
     """No list of its own: what is paused stands on the first page, and where it holds something up."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -58,15 +58,6 @@ class QueuePauseAdmin(DashboardAdmin):
             path("resume/", view(require_POST(self.resume)), name="inference_queuepause_resume"),
             *super().get_urls(),
         ]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: QueuePause | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: QueuePause | None = None) -> bool:
-        return False
 
     @only_if(may_pause)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from inference.admin.counts import WORKER_SEEN_SECONDS, read_counts
-from inference.admin.model_admin import DashboardAdmin
+from inference.admin.model_admin import ReadOnlyAdmin
 from inference.admin.permissions import only_if
 from inference.admin.tasks.rows import task_url
 from inference.admin.wording import Moment, Pill, ago, counted, short_id
@@ -43,17 +43,8 @@ def may_view_workers(request: HttpRequest) -> bool:
 
 
 @admin.register(WorkerHost)
-class WorkerHostAdmin(DashboardAdmin):
+class WorkerHostAdmin(ReadOnlyAdmin):
     """Workers report themselves; there is nothing to edit."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: WorkerHost | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: WorkerHost | None = None) -> bool:
-        return False
 
     @only_if(may_view_workers)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
