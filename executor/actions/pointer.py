@@ -49,14 +49,15 @@ async def click_element(action: ClickElementAction, run: Run) -> None:
         if action.mouse_click:
             await _click_with_mouse(action, run, _corner(action, target))
         elif action.double_click:
-            await target.locator.dblclick(force=action.force, timeout=target.timeout_ms)
+            await target.locator.dblclick(force=action.force, timeout=target.left_ms)
         else:
-            await target.locator.click(button=action.button, force=action.force, timeout=target.timeout_ms)
+            await target.locator.click(button=action.button, force=action.force, timeout=target.left_ms)
 
     async def at_point(point: Point) -> None:
         await _click_with_mouse(action, run, point)
 
-    acting = act_on_element(action, run, act, at_point=at_point, only_once=action.expect_download)
+    # A page that is slow to answer has had the click: a second one could submit twice.
+    acting = act_on_element(action, run, act, at_point=at_point, only_once=True)
     await with_download(action, run, acting)
 
 

@@ -48,10 +48,15 @@ _LONGEST_KEYWORD = 300
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An element that was found, and the milliseconds that each call on it may take."""
+    """An element that was found, and the milliseconds that each call on it may take.
+
+    `left_ms`: until the node's time is over, for what must not be cut short and then done again. Playwright itself
+    waits that long until the element can be acted on.
+    """
 
     locator: Locator
     timeout_ms: float
+    left_ms: float
     box: Box | None
 
 
@@ -205,7 +210,8 @@ async def _try_search(search: _Search, run: Run, act: Act, *, needs_visible: boo
             locator = await search.find(run.page)
             box = await _bring_into_view(locator, run, timeout_ms, needs_visible=needs_visible)
             await run.about_to_act()
-            await act(Target(locator, timeout_ms, box))
+            left_ms = max(timeout_ms, (deadline - time.monotonic()) * 1000)
+            await act(Target(locator, timeout_ms, left_ms, box))
             return None
         except ElementNotFoundError as error:
             latest = _Failure(str(error), matched=False)

@@ -60,7 +60,7 @@ async def input_text(action: InputTextAction, run: Run) -> None:
         else:
             await _put_in(text or "", action, target, run)
         if action.press_enter:
-            await target.locator.press("Enter", timeout=target.timeout_ms)
+            await target.locator.press("Enter", timeout=target.left_ms)  # once: it may submit
 
     async def at_point(point: Point) -> None:
         await _put_in_at_point(text or "", action, point, run)
@@ -92,10 +92,10 @@ async def _put_in(text: str, action: InputTextAction, target: Target, run: Run) 
         case "fill":
             await target.locator.fill(text, timeout=target.timeout_ms)
         case "type":
-            await target.locator.press_sequentially(text, timeout=target.timeout_ms)
+            await target.locator.press_sequentially(text, timeout=target.left_ms)  # again would add to it
         case "key_press":
             if action.click_before_input:
-                await target.locator.click(timeout=target.timeout_ms)
+                await target.locator.click(timeout=target.left_ms)
             else:
                 await target.locator.focus(timeout=target.timeout_ms)
             await _press_each(text, run.page.keyboard)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from executor.errors import ActionTimeoutError, ElementNotFoundError
+from executor.errors import ActionError, ActionTimeoutError, ElementNotFoundError
 from tests.executor.conftest import RunNodes, click, interact, read
 from tests.executor.site.server import Site
 
@@ -45,6 +45,31 @@ def test_a_short_cover_is_waited_for(run_nodes: RunNodes, site: Site) -> None:
     outcome = run_nodes([click('get_by_role("button", name="Under")'), OUT], url=f"{site.url}/covered")
 
     assert outcome.values() == {"out": "pressed"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        click('get_by_role("button", name="Send")'),
+        interact("input_text", {"command": 'get_by_label("Name")', "input_text": "Ada", "press_enter": True}),
+    ],
+    ids=["click", "enter"],
+)
+def test_what_may_submit_is_done_once_however_long_the_page_takes(
+    run_nodes: RunNodes, site: Site, act: dict[str, object]
+) -> None:
+    outcome = run_nodes([act, OUT], url=f"{site.url}/busy")
+
+    assert outcome.error is None
+    assert outcome.values() == {"out": "sent 1"}
+
+
+def test_a_click_that_is_not_seen_to_finish_fails_and_is_not_made_again(run_nodes: RunNodes, site: Site) -> None:
+    node = click('get_by_role("button", name="Send")', max_tries=2, max_timeout_seconds_per_try=0.4)
+    outcome = run_nodes([node], url=f"{site.url}/busy")
+
+    assert isinstance(outcome.error, ActionError)
+    assert "the act was begun and not seen to finish" in str(outcome.error)
 
 
 def test_a_lasting_cover_fails_within_the_contracts_time_and_is_named(run_nodes: RunNodes, site: Site) -> None:

@@ -59,7 +59,7 @@ def test_an_act_that_must_happen_once_is_not_repeated_when_its_end_was_not_seen(
         "document.querySelector('button').onmousedown = () => {"
         " const ends = Date.now() + 2500; while (Date.now() < ends); }",
     )
-    outcome = run_nodes([click(GO, max_tries=4, max_timeout_seconds_per_try=0.8, **fields)], url=url)
+    outcome = run_nodes([click(GO, max_tries=2, max_timeout_seconds_per_try=0.8, **fields)], url=url)
 
     assert type(outcome.error) is ActionError
     assert "the act was begun and not seen to finish" in str(outcome.error)

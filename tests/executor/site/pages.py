@@ -167,3 +167,17 @@ Send form</button>
 <script>customElements.define('x-card', class extends HTMLElement { connectedCallback() {
   this.attachShadow({mode: 'open'}).innerHTML = '<p>In the <b>shadow</b></p>'; }})</script></body></html>"""
 TANGLED_STYLES = b"h1 { letter-spacing: 3px }"
+
+# Whoever acts here waits for its answer longer than one try takes.
+BUSY = """<!doctype html><title>Busy</title>
+<button onclick="send()">Send</button>
+<form onsubmit="send(); return false"><input aria-label="Name"></form>
+<output id="out"></output>
+<script>
+  let count = 0;
+  function send() {
+    out.textContent = `sent ${++count}`;
+    const end = performance.now() + 1500;
+    while (performance.now() < end);
+  }
+</script>"""

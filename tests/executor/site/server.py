@@ -126,6 +126,7 @@ ROUTES: dict[str, Page] = {
     "/frames": html(pages.FRAMES),
     "/frame": html(pages.FRAME),
     "/covered": html(pages.COVERED),
+    "/busy": html(pages.BUSY),
     "/files": html(pages.FILES),
     "/report.csv": _file("report.csv", pages.CSV, "text/csv"),
     "/letter.pdf": lambda query: Answer(pages.PDF, "application/pdf"),
