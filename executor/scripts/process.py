@@ -25,6 +25,7 @@ SHOWN_FILES_BYTES = DISK_BYTES // 2
 OPEN_FILES = 64
 _MAX_DISK_ENTRIES = 2048
 _MAX_DISK_DEPTH = 50
+_CHUNK_BYTES = 1024 * 1024
 _START_SECONDS = 20.0
 _END_SECONDS = 2.0
 _LOOK_AT_DISK_SECONDS = 0.2
@@ -140,6 +141,13 @@ class ConfinedProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    async def _read_to_the_end(self) -> None:
+        """asyncio calls a process ended once its pipes are, too; and a pipe from which too much came is looked at again
+        only when somebody has read that."""
+        if self._process is not None and self._process.stdout is not None:
+            while await self._process.stdout.read(_CHUNK_BYTES):
+                pass
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -149,6 +157,7 @@ class ConfinedProcess:
         if self._disk_watch is not None:
             self._disk_watch.cancel()
         if self._process is not None:
+            await self._read_to_the_end()
             await self._process.wait()
             if self._process.stdin is not None:
                 self._process.stdin.close()

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,8 +216,12 @@ def test_a_script_ends_with_its_worker_however_that_ends(without: tuple[str, ...
 
 def confined_children(pid: int) -> list[psutil.Process]:
     """Those that are locked in already: their processor time runs."""
-    children = [each for each in psutil.Process(pid).children() if "executor.scripts.child" in " ".join(each.cmdline())]
-    return [each for each in children if each.cpu_times().user > 0.3]
+    found: list[psutil.Process] = []
+    for each in psutil.Process(pid).children():
+        with suppress(psutil.Error):  # the one that was only tried, and has ended
+            if "executor.scripts.child" in " ".join(each.cmdline()) and each.cpu_times().user > 0.3:
+                found.append(each)
+    return found
 
 
 def test_the_corpus_is_python() -> None:

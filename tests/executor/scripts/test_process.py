@@ -1,11 +1,14 @@
 """A script's process before it is there, and after it is gone."""
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
 from executor.loop import WorkerLoop
-from executor.scripts.process import ConfinedProcess, ScriptBrokenError
+from executor.scripts.process import ConfinedProcess, ScriptBrokenError, place_for
+from tests.executor.conftest import wait_for
 
 
 def test_one_that_was_not_started_says_so_and_removes_nothing(worker_loop: WorkerLoop, tmp_path: Path) -> None:
@@ -18,3 +21,25 @@ def test_one_that_was_not_started_says_so_and_removes_nothing(worker_loop: Worke
 
     worker_loop.submit(speak()).result(10)
     assert tmp_path.is_dir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="scripts run on Linux only")
+def test_one_that_said_more_than_anybody_read_ends_at_once(worker_loop: WorkerLoop, tmp_path: Path) -> None:
+    async def leave_unread() -> None:
+        async with asyncio.timeout(30), ConfinedProcess(await place_for(tmp_path), cpu_seconds=60) as process:
+            await process.start()
+            script = (
+                "async def code_fn(axtree, browser, ctx):\n    while True: ctx._channel.send({'log': 'x' * 10_000})"
+            )
+            context: dict[str, object] = {"state": {}, "variables": {}, "input_parameters": {}, "unique_parameters": {}}
+            await process.send({"script": script, "kind": "extraction", "context": context})
+            await asyncio.to_thread(wait_for, lambda: is_full(process))
+
+    worker_loop.submit(leave_unread()).result(60)
+
+
+def is_full(process: ConfinedProcess) -> bool:
+    """Whether asyncio has stopped to take what comes."""
+    assert process._process is not None
+    assert process._process.stdout is not None
+    return process._process.stdout._paused  # type: ignore[attr-defined, no-any-return]
