@@ -61,7 +61,8 @@ async def read_pdf(path: Path, *, seconds: float = LIMIT_SECONDS) -> PDFText:
 async def _end(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         child.kill()
-    await asyncio.shield(child.wait())
+    # Not `wait`: a process counts as ended once all that it has said was read.
+    await asyncio.shield(child.communicate())
 
 
 def _understood(answer: bytes) -> PDFText:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, Response, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
@@ -70,9 +71,15 @@ class Walk:
             )
             self.interact(kind, action, opens_tab=node.get("expect_new_tab", False))
 
+    def take_picture(self, path: Path) -> None:
+        try:
+            self.page.screenshot(path=path)
+        except PlaywrightError:  # Chromium on a machine with much to do gives none now and then
+            self.page.screenshot(path=path)
+
     def extract(self, extraction: dict[str, Any]) -> None:
         if "screenshot" in extraction:
-            self.page.screenshot(path=self.folder / extraction["screenshot"]["filename"])
+            self.take_picture(self.folder / extraction["screenshot"]["filename"])
             return
         wanted = extraction["locator"]
         text = self.find(wanted["command"]).first.inner_text().strip()
