@@ -3,13 +3,14 @@
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from _pytest._code.code import ExceptionRepr
 from django.core.files.storage import default_storage
 from playwright.async_api import BrowserContext, Page
 
@@ -24,10 +25,23 @@ from executor.runner import AttemptRunner
 from executor.walk import Walk
 from inference.models import Artifact, Step, Task, TaskEvent
 from tests import factories
+from tests.executor.loop_stacks import loop_stacks
 from tests.executor.site.calls import CallSite
 from tests.executor.site.server import Site
 
 RUN_SECONDS = 90
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that ran out of time tells what the worker's loop was waiting for."""
+    report = yield
+    loop = item.funcargs.get("worker_loop")
+    if report.when == "call" and isinstance(report.longrepr, ExceptionRepr) and isinstance(loop, WorkerLoop):
+        report.longrepr.addsection("What the worker's loop waits for", loop_stacks(loop))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from executor import leftovers
 from executor.browser import BrowserPool, find_browser
 from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError
 from executor.loop import WorkerLoop
+from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import Prepare, RunNodes, read, wait_for
 from tests.executor.site.server import Site
 
@@ -124,9 +125,7 @@ def test_a_killed_browser_is_noticed_and_replaced(own_pool: BrowserPool, worker_
     before = set(psutil.Process().children(recursive=True))
     worker_loop.submit(own_pool.start()).result(60)
     assert own_pool.is_healthy()
-    for process in set(psutil.Process().children(recursive=True)) - before:
-        if process.name().startswith("chrom"):
-            process.kill()
+    kill_chromium(but=before)
     wait_for(lambda: not own_pool.is_healthy())
 
     async def use() -> None:
@@ -151,9 +150,7 @@ def test_a_crash_in_the_middle_of_a_task_is_told_and_may_be_retried(
     runner = prepare([sleep, read('get_by_role("heading")')], url=f"{site.url}/second")
     future = worker_loop.submit(runner.execute())
     wait_for(lambda: "Sleep" in runner.now_doing())
-    for process in psutil.Process().children(recursive=True):
-        if process.name().startswith("chrom") and "--type=renderer" in process.cmdline():
-            process.kill()
+    kill_chromium(kind="renderer")
     with pytest.raises(BrowserCrashedError) as raised:
         future.result(60)
 

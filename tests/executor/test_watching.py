@@ -1,12 +1,12 @@
 from urllib.parse import quote
 
-import psutil
 import pytest
 
 from executor import watching
 from executor.errors import BrowserCrashedError
 from executor.loop import WorkerLoop
 from inference.models import Task
+from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import Outcome, Prepare, RunNodes, click, interact, read, runner_task_id, wait_for
 from tests.executor.site.server import Site
 
@@ -89,17 +89,13 @@ def test_steps_are_told_as_they_begin_and_end(run_nodes: RunNodes, site: Site) -
     assert [(event["index"], event["status"]) for event in outcome.events("step")] == [(1, "running"), (1, "success")]
 
 
-@pytest.mark.parametrize("what", ["page", "browser"])
-def test_a_crash_is_told(prepare: Prepare, worker_loop: WorkerLoop, site: Site, what: str) -> None:
+@pytest.mark.parametrize(("what", "kind"), [("page", "renderer"), ("browser", "browser")])
+def test_a_crash_is_told(prepare: Prepare, worker_loop: WorkerLoop, site: Site, what: str, kind: str) -> None:
     sleep = {"type": "action_node", "sleep_action": {"sleep_time": 3}}
     runner = prepare([sleep, read('get_by_role("heading")')], url=f"{site.url}/second")
     future = worker_loop.submit(runner.execute())
     wait_for(lambda: "Sleep" in runner.now_doing())
-    for process in psutil.Process().children(recursive=True):
-        is_renderer = "--type=renderer" in process.cmdline()
-        is_browser = process.name().startswith("chrom") and "--type=" not in " ".join(process.cmdline())
-        if is_renderer if what == "page" else is_browser:
-            process.kill()
+    kill_chromium(kind=kind)
     with pytest.raises(BrowserCrashedError) as raised:
         future.result(60)
 

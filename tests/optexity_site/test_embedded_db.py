@@ -6,6 +6,7 @@ As root each life is lived twice: by root, whose server runs as a system user, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -208,13 +209,18 @@ class Host:
     def nothing_runs(self) -> bool:
         return not self.processes()
 
+    def kill_all(self) -> None:
+        """Nobody is asked to end; some end by themselves once the others are gone."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def end(self) -> None:
         """Kill the users; the rest must end by itself."""
         while self.programs:
             self.programs.pop().kill()
         is_clean = eventually(self.nothing_runs)
-        for process in self.processes():
-            process.kill()
+        self.kill_all()
         assert is_clean, "processes were left"
 
 
@@ -542,8 +548,7 @@ def test_everything_killed_at_once_recovers(host: Host) -> None:
     user = host.user()
     host.query("CREATE TABLE killed_at_once AS SELECT 7 AS id")
     user.process.kill()
-    for process in host.processes():
-        process.kill()
+    host.kill_all()
     host.user()
     assert host.query("SELECT id FROM killed_at_once") == [(7,)]
 

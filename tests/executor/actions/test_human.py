@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import psutil
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection, connections
@@ -27,6 +26,7 @@ from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.people import answer_request
 from tests import factories
+from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import RunNodes, read, wait_for
 from tests.executor.site.server import Site
 
@@ -203,9 +203,7 @@ def test_without_people_it_fails_at_once_and_says_what_to_set(run_nodes: RunNode
 def test_nobody_is_asked_any_more_when_the_page_has_crashed(begin: Begin) -> None:
     attempt = begin(ask())
     wait_for(open_question)
-    for process in psutil.Process().children(recursive=True):
-        if process.name().startswith("chrom") and "--type=renderer" in process.cmdline():
-            process.kill()
+    kill_chromium(kind="renderer")
     task = attempt.ended()
 
     assert (task.status, task.error) == ("failed", "the page crashed")
