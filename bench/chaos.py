@@ -231,16 +231,18 @@ class Faults:
         return [each for each in self._family() if all(word in title_of(each) for word in words)]
 
     def _web_workers(self) -> list[psutil.Process]:
-        return self._titled("granian")
+        return self._titled("granian", "worker")
 
     def _sentinels(self) -> list[psutil.Process]:
-        return self._titled("sentinel")
+        """Those that started a monitor: one per cluster."""
+        parents = [each.parent() for each in self._of_cluster("monitor")]
+        return [parent for parent in parents if parent is not None]
 
     def _of_cluster(self, role: str) -> list[psutil.Process]:
         return [each for each in self._family() if title_of(each).endswith(role)]
 
     def _workers(self, state: str) -> list[psutil.Process]:
-        return [each for each in self._family() if "worker" in title_of(each) and state in title_of(each)]
+        return self._titled("qcluster Process-", f" {state}")
 
     def _browsers(self, name: str) -> list[psutil.Process]:
         found: list[psutil.Process] = []
@@ -251,7 +253,7 @@ class Faults:
         return found
 
     def _pause(self) -> bool:
-        candidates = self._workers("")
+        candidates = self._workers("idle") + self._workers("processing")
         if not candidates or self._paused:
             return False
         process = self._chance.choice(candidates)

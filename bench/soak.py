@@ -252,12 +252,18 @@ class Observer:
         )
 
 
+def cluster_role(title: str) -> str:
+    """What a process of django-q2 is, by the title that it gives itself."""
+    if "MainProcess" in title:
+        return "command or sentinel"
+    return next((role for role in ("pusher", "monitor") if title.endswith(role)), "worker")
+
+
 def role_of(process: psutil.Process) -> str:
     """What a process is for, by its title."""
     title = title_of(process)
-    for word in ("worker", "pusher", "monitor", "sentinel"):
-        if title.startswith("qcluster") and word in title:
-            return f"cluster's {word}"
+    if title.startswith("qcluster"):
+        return f"cluster's {cluster_role(title)}"
     if "granian" in title:
         return "web"
     if "--type=" in title:

@@ -52,13 +52,16 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def plan_restart(self) -> None:
-        """Say that it ended and when it is started again: at once, or after a pause when it keeps ending."""
+        """Say that it ended and when it is started again: at once, or later when it keeps ending.
+
+        What counts is the time from start to start: one that worked for some seconds has had its pause.
+        """
         assert self.process is not None  # noqa: S101 - called for a child that has ended
         ran_seconds = time.monotonic() - self.started_at
         self.quick_ends = self.quick_ends + 1 if ran_seconds < QUICK_END_SECONDS else 0
-        pause = min(LONGEST_PAUSE_SECONDS, 0.25 * 2**self.quick_ends) if self.quick_ends > 1 else 0.0
+        apart = min(LONGEST_PAUSE_SECONDS, 0.25 * 2**self.quick_ends) if self.quick_ends > 1 else 0.0
         logger.error("%s ended with %s after %.0f s", self.name, self.process.returncode, ran_seconds)
-        self.start_again_at = time.monotonic() + pause
+        self.start_again_at = self.started_at + apart
         self.process = None
 
 

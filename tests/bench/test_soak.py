@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.plot import write_plot
-from bench.soak import Look, Run, judge, median_slope, panels
+from bench.soak import Look, Run, cluster_role, judge, median_slope, panels
 
 
 def a_run(**change: Callable[[int], object]) -> Run:
@@ -79,3 +79,17 @@ def test_the_plot_has_a_line_for_each_role(tmp_path: Path) -> None:
     write_plot(tmp_path / "soak.svg", panels(a_run()))
     names = {each.text for each in ET.parse(tmp_path / "soak.svg").iter("{http://www.w3.org/2000/svg}text")}  # noqa: S314 - our own
     assert {"web", "cluster's worker", "connections", "open files", "tasks"} <= names
+
+
+@pytest.mark.parametrize(
+    ("title", "role"),
+    [
+        ("qcluster MainProcess fruit-march-zulu-blue", "command or sentinel"),
+        ("qcluster Process-bf2ed1ebd9354894bfcb525cde752b04 monitor", "monitor"),
+        ("qcluster Process-cc223bc505a1402ebcf566a5269202e8 pusher", "pusher"),
+        ("qcluster Process-e9b59015ce4549bca87865998d6eb419 idle", "worker"),
+        ("qcluster Process-e9b59015ce4549bca87865998d6eb419 processing a-name 'executor.worker.run'", "worker"),
+    ],
+)
+def test_the_roles_of_a_cluster_are_told_by_their_titles(title: str, role: str) -> None:
+    assert cluster_role(title) == role

@@ -68,13 +68,13 @@ def test_a_child_that_was_killed_is_started_again_at_once(sleeper: Child, caplog
 def test_one_that_keeps_ending_is_started_again_more_and_more_slowly(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     child = runs("")
-    pauses = []
+    apart = []
     for _ in range(7):
         child.start()
         wait_for(child.has_ended)
         child.plan_restart()
-        pauses.append(max(0.0, round(child.start_again_at - time.monotonic(), 1)))
-    assert pauses == [0.0, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+        apart.append(child.start_again_at - child.started_at)
+    assert apart == pytest.approx([0.0, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0])
     assert child.process is None
     children = Children([child])
     children.look()
@@ -82,9 +82,15 @@ def test_one_that_keeps_ending_is_started_again_more_and_more_slowly(caplog: pyt
 
     child.start()
     wait_for(child.has_ended)
-    child.started_at -= 11  # it ran for a while
+    child.started_at -= 6  # it did some work before it ended
     child.plan_restart()
     assert child.start_again_at <= time.monotonic()
+
+    child.start()
+    wait_for(child.has_ended)
+    child.started_at -= 11  # it ran for a while
+    child.plan_restart()
+    assert child.start_again_at - child.started_at == pytest.approx(0.0)
 
 
 def test_stopping_ends_children_that_obey_without_force(sleeper: Child, caplog: pytest.LogCaptureFixture) -> None:

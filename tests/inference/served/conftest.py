@@ -1,7 +1,6 @@
 """A real web server: granian in a process of its own, on the test database, its log in a file."""
 
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import pytest
 import requests
 from django.conf import settings
 from django.db import connection
+
+from tests.relay import Relay, postgres_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,77 +95,9 @@ def granian(
         server.stop()
 
 
-class Relay:
-    """A way to the database that can be cut, and mended."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._open: list[socket.socket] = []
-        self._listener: socket.socket | None = None
-        self._threads: list[threading.Thread] = []
-
-    def mend(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._start(self._accept, self._listener)
-
-    def cut(self) -> None:
-        """Close every connection and refuse new ones."""
-        if self._listener is not None:
-            # A thread in accept() keeps a closed socket listening; shutdown wakes it.
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        for end in self._open:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-        self._open, self._threads = [], []
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            far = _connect_to_database()
-            self._open += [near, far]
-            self._start(_copy, near, far)
-
-    def _start(self, target: Any, *arguments: Any) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-
-def _connect_to_database() -> socket.socket:
-    database = connection.settings_dict
-    host, port = str(database["HOST"]), int(database["PORT"] or 5432)
-    if not host.startswith("/"):
-        return socket.create_connection((host, port))
-    far = socket.socket(socket.AF_UNIX)
-    far.connect(f"{host}/.s.PGSQL.{port}")
-    return far
-
-
-def _copy(near: socket.socket, far: socket.socket) -> None:
-    with near, far:
-        while True:
-            readable, _, _ = select.select([near, far], [], [])
-            for end in readable:
-                try:
-                    data = end.recv(65536)
-                    if data:
-                        (far if end is near else near).sendall(data)
-                except OSError:
-                    return
-                if not data:
-                    return
-
-
 @pytest.fixture
 def relay(transactional_db: None) -> Iterator[Relay]:
-    way = Relay()
+    way = Relay(postgres_of(connection.settings_dict))
     way.mend()
     yield way
     way.cut()

@@ -12,7 +12,8 @@ import pytest
 from inference.models import Automation, Task
 from tests.factories import end_task, make_key, make_task
 from tests.inference.conftest import ApiClient, a_body, assert_error
-from tests.inference.served.conftest import Granian, Relay, database_url
+from tests.inference.served.conftest import Granian, database_url
+from tests.relay import Relay
 
 
 @pytest.fixture
