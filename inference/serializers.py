@@ -8,8 +8,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from rest_framework import serializers
 from automation.parameters import SecureParameter
 from inference.errors import ValidationFailedError, shorten
 from inference.models import Artifact, Attempt, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
-from inference.queries import asking_step, open_request
+from inference.queries import ListPosition, asking_step, open_request
 from inference.queue_state import waiting_for
 from inference.services.artifact_links import sign_artifact
 from inference.services.people import MAX_NOTE_CHARACTERS
@@ -199,20 +200,35 @@ class InstantField(serializers.Field[datetime, Any, datetime, Any]):
         return instant
 
 
-class CursorField(serializers.Field[tuple[datetime, UUID], Any, tuple[datetime, UUID], Any]):
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ended, and of which list: by creation, newest first, or by end, first one first."""
+
+    by_end: bool
+    position: ListPosition
+
+    @classmethod
+    def after(cls, task: Task, *, by_end: bool) -> "Cursor":
+        """Where a list goes on after `task`, which has ended if the list is by end."""
+        instant = task.completed_at if by_end else task.created_at
+        return cls(by_end, ListPosition(cast("datetime", instant), task.id))
+
+    def __str__(self) -> str:
+        kind = "ended" if self.by_end else "created"
+        text = f"{kind}|{self.position.instant.isoformat()}|{self.position.task_id}"
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+class CursorField(serializers.Field[Cursor, Any, Cursor, Any]):
     """Where the page before ended."""
 
-    def to_internal_value(self, data: Any) -> tuple[datetime, UUID]:
+    def to_internal_value(self, data: Any) -> Cursor:
         try:
-            instant, task_id = base64.urlsafe_b64decode(data).decode("ascii").split("|")
-            return datetime.fromisoformat(instant).astimezone(UTC), UUID(task_id)
-        except ValueError:
+            kind, instant, task_id = base64.urlsafe_b64decode(data).decode("ascii").split("|")
+            by_end = {"ended": True, "created": False}[kind]
+            return Cursor(by_end, ListPosition(datetime.fromisoformat(instant).astimezone(UTC), UUID(task_id)))
+        except (ValueError, KeyError):
             raise serializers.ValidationError("must be the next_cursor of a page before.") from None
-
-
-def make_cursor(task: Task) -> str:
-    """What `cursor` takes to go on after `task`."""
-    return base64.urlsafe_b64encode(f"{task.created_at.isoformat()}|{task.id}".encode()).decode()
 
 
 class IdField(serializers.Field[UUID, Any, UUID, Any]):
@@ -247,6 +263,12 @@ class TaskListSerializer(serializers.Serializer[Any]):
         max_value=200,
         error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), "must be a whole number from 1 to 200."),
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        cursor: Cursor | None = attrs.get("cursor")
+        if cursor is not None and not cursor.by_end and "ended_after" in attrs:
+            raise serializers.ValidationError({"cursor": ["must be one of a list with ended_after."]})
+        return attrs
 
 
 class AnswerSerializer(serializers.Serializer[Any]):

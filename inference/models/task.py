@@ -175,6 +175,10 @@ class Task(models.Model):
             models.Index(fields=("-created_at", "-id"), name="task_newest_first"),
             models.Index(fields=("status", "-created_at", "-id"), name="task_newest_first_by_status"),
             models.Index(fields=("automation", "-created_at", "-id"), name="task_newest_by_automation"),
+            # Lists: what has ended, in that order.
+            models.Index(
+                fields=("completed_at", "id"), condition=Q(completed_at__isnull=False), name="task_in_order_of_end"
+            ),
         )
 
     def __str__(self) -> str:

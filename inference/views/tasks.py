@@ -1,6 +1,6 @@
 """One task: its state, its timeline, its files, and how to stop it or do it again."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import status
@@ -9,13 +9,13 @@ from rest_framework.response import Response
 
 from inference.errors import TaskEndedError
 from inference.models import Artifact, Scope, Task
-from inference.queries import TaskFilter, find_task, list_tasks, task_has_ended
+from inference.queries import TaskFilter, find_task, list_ended_tasks, list_tasks, task_has_ended
 from inference.serializers import (
     AnswerSerializer,
+    Cursor,
     TaskListSerializer,
     artifact_object,
     json_object,
-    make_cursor,
     step_object,
     task_object,
     task_summary,
@@ -29,7 +29,8 @@ from inference.views.base import ApiView, api_key_of, links_of, wanted_task_id, 
 
 
 class TaskListView(ApiView):
-    """GET /api/v1/tasks: newest first, in pages; `next_cursor` of one page is `?cursor=` of the next."""
+    """GET /api/v1/tasks: newest first, or with `ended_after` in the order of their ends; in pages: `next_cursor` of
+    one page is `?cursor=` of the next. In the order of ends, `resume_cursor` goes on from here at any later time."""
 
     scopes: ClassVar = {"GET": Scope.READ}
 
@@ -37,11 +38,20 @@ class TaskListView(ApiView):
         page = TaskListSerializer(data=request.query_params)
         page.is_valid(raise_exception=True)
         wanted = dict(page.validated_data)
-        limit, after = wanted.pop("limit"), wanted.pop("cursor", None)
-        found = list_tasks(api_key_of(request), TaskFilter(**wanted), after=after, limit=limit + 1)
+        limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
+        by_end = "ended_after" in wanted or (cursor is not None and cursor.by_end)
+        read = list_ended_tasks if by_end else list_tasks
+        after = None if cursor is None else cursor.position
+        found = read(api_key_of(request), TaskFilter(**wanted), after=after, limit=limit + 1)
         tasks = found[:limit]
-        next_cursor = make_cursor(tasks[-1]) if len(found) > limit else None
-        return Response({"tasks": [task_summary(each) for each in tasks], "next_cursor": next_cursor})
+        last = str(Cursor.after(tasks[-1], by_end=by_end)) if tasks else None
+        answer: dict[str, Any] = {
+            "tasks": [task_summary(each) for each in tasks],
+            "next_cursor": last if len(found) > limit else None,
+        }
+        if by_end:
+            answer["resume_cursor"] = last or (None if cursor is None else str(cursor))
+        return Response(answer)
 
 
 class TaskView(ApiView):

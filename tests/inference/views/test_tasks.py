@@ -1,16 +1,22 @@
 """Reading and steering tasks over HTTP."""
 
+import base64
 import re
+import threading
 import uuid
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core import signing
 from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from inference.models import Artifact, Automation, Task, TaskEvent
+from inference.queries import ListPosition, TaskFilter, list_ended_tasks
 from inference.services import artifact_links
 from inference.services.cancel import cancel_tasks
 from tests.factories import end_task, make_artifact, make_automation, make_key, make_step, make_task, make_user
@@ -329,8 +335,101 @@ def test_list_is_filtered(api: ApiClient, automation: Automation) -> None:
     assert listed(api.get(f"/api/v1/tasks?dedup_key={quote(failed.dedup_key)}")) == [str(failed.id)]
     assert listed(api.get(f"/api/v1/tasks?created_before={created}")) == [str(failed.id)]
     assert listed(api.get(f"/api/v1/tasks?created_after={created}")) == []
-    assert listed(api.get("/api/v1/tasks?ended_after=2020-01-01T00:00:00Z")) == [str(failed.id)]
+    assert listed(api.get(f"/api/v1/tasks?{SINCE_EVER}")) == [str(failed.id)]
     assert listed(api.get("/api/v1/tasks?ended_after=2020-01-01T00:00:00+00:00")) == [str(failed.id)]
+
+
+SINCE_EVER = "ended_after=2020-01-01T00:00:00Z"
+_OF_THE_OTHER_LIST = base64.urlsafe_b64encode(f"created|2026-01-01T00:00:00+00:00|{uuid.uuid4()}".encode()).decode()
+
+
+def test_ended_tasks_are_paged_in_the_order_of_their_ends(api: ApiClient, automation: Automation) -> None:
+    made = [make_task(automation=automation, status="running") for _ in range(5)]
+    order = [made[number] for number in (3, 0, 4, 1, 2)]
+    for task in order:
+        end_task(task)
+    make_task(automation=automation)
+    ids = [str(task.id) for task in order]
+
+    first = api.get(f"/api/v1/tasks?limit=3&{SINCE_EVER}")
+    second = api.get(f"/api/v1/tasks?limit=3&{SINCE_EVER}&cursor={first.json()['next_cursor']}")
+
+    assert (listed(first), listed(second)) == (ids[:3], ids[3:])
+    assert first.json()["resume_cursor"] == first.json()["next_cursor"]
+    assert second.json()["next_cursor"] is None
+    ended = quote(second.json()["tasks"][0]["completed_at"])
+    assert listed(api.get(f"/api/v1/tasks?ended_after={ended}")) == [ids[4]]
+
+
+def test_a_reader_that_resumes_gets_what_has_ended_since_and_nothing_again(
+    api: ApiClient, automation: Automation
+) -> None:
+    empty = api.get(f"/api/v1/tasks?{SINCE_EVER}").json()
+    assert empty == {"tasks": [], "next_cursor": None, "resume_cursor": None}
+    first = make_task(automation=automation, status="success")
+
+    page = api.get(f"/api/v1/tasks?{SINCE_EVER}").json()
+    again = api.get(f"/api/v1/tasks?cursor={page['resume_cursor']}")
+    second = make_task(automation=automation, status="failed")
+    later = api.get(f"/api/v1/tasks?cursor={again.json()['resume_cursor']}")
+
+    assert [each["task_id"] for each in page["tasks"]] == [str(first.id)]
+    assert (listed(again), listed(later)) == ([], [str(second.id)])
+
+
+def test_a_task_whose_end_is_committed_late_is_not_skipped(api: ApiClient, automation: Automation) -> None:
+    late, early, last = (make_task(automation=automation, status="running") for _ in range(3))
+    is_ended, may_commit = threading.Event(), threading.Event()
+
+    def end_late() -> None:
+        with transaction.atomic():
+            end_task(late)
+            is_ended.set()
+            may_commit.wait(30)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end_late)
+        is_ended.wait(30)
+        end_task(early)
+        early.refresh_from_db()
+        meanwhile = api.get(f"/api/v1/tasks?{SINCE_EVER}")
+        may_commit.set()
+        ending.result(30)
+    end_task(last)
+    resumed = meanwhile.json()["resume_cursor"]
+    afterwards = api.get(f"/api/v1/tasks?cursor={resumed}" if resumed else f"/api/v1/tasks?{SINCE_EVER}")
+
+    assert listed(meanwhile) == []
+    assert listed(afterwards) == [str(late.id), str(early.id), str(last.id)]
+
+
+def test_who_only_reads_for_a_long_time_holds_up_no_ended_task(api: ApiClient, automation: Automation) -> None:
+    with transaction.atomic():
+        assert Task.objects.count() == 0
+        with ThreadPoolExecutor(1) as pool:
+            ended = pool.submit(_task_that_ended, automation).result(30)
+        assert listed(api.get(f"/api/v1/tasks?{SINCE_EVER}")) == [ended]
+
+
+def _task_that_ended(automation: Automation) -> str:
+    task = make_task(automation=automation, status="success")
+    connection.close()
+    return str(task.id)
+
+
+def test_the_order_of_ends_reads_its_index(automation: Automation) -> None:
+    for _ in range(5):
+        make_task(automation=automation, status="success")
+    after = ListPosition(datetime.now(UTC) - timedelta(days=1), uuid.uuid4())
+    with connection.cursor() as cursor, CaptureQueriesContext(connection) as statements:
+        list_ended_tasks(None, TaskFilter(), after=after, limit=50)
+        cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
+        cursor.execute(f"EXPLAIN {statements.captured_queries[-1]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan; RESET enable_sort")
+    assert "task_in_order_of_end" in plan, plan
+    assert "completed_at >=" in plan.partition("Index Cond")[2], plan
 
 
 @pytest.mark.parametrize(
@@ -341,6 +440,7 @@ def test_list_is_filtered(api: ApiClient, automation: Automation) -> None:
         ("created_after=2026-01-01T00:00:00", "created_after"),
         ("cursor=x", "cursor"),
         ("cursor=%C3%A9", "cursor"),
+        (f"cursor={_OF_THE_OTHER_LIST}&{SINCE_EVER}", "cursor"),
         ("limit=0", "limit"),
         ("limit=x", "limit"),
     ],
