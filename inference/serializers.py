@@ -7,7 +7,7 @@ path in front.
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -25,8 +25,10 @@ from inference.queries import ListPosition, asking_step, open_request
 from inference.queue_state import waiting_for
 from inference.services.artifact_links import sign_artifact
 from inference.services.people import MAX_NOTE_CHARACTERS
+from inference.services.submit import Submission
 
 MAX_REPORTED = 20
+MAX_BATCH_ITEMS = 1000
 MAX_URL_CHARACTERS = 2048
 # What an integer column of PostgreSQL holds.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
@@ -163,9 +165,7 @@ class SubmissionSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("use_proxy") and attrs.get("is_dedicated"):
             raise serializers.ValidationError({"use_proxy": ["cannot be true together with is_dedicated."]})
-        self.warnings = [
-            f"Unknown field '{shorten(name)}' was ignored" for name in self.initial_data if name not in self.fields
-        ][:MAX_REPORTED]
+        self.warnings = unknown_fields(self)
         callback_url = attrs.pop("task_callback_url", None)
         attrs.pop("task_callback_api_key", None)
         if callback_url is not None:
@@ -198,6 +198,39 @@ class InstantField(serializers.Field[datetime, Any, datetime, Any]):
         if instant is None or instant.tzinfo is None:
             raise serializers.ValidationError("must be an ISO 8601 instant with an offset, e.g. 2026-01-31T08:00:00Z.")
         return instant
+
+
+class BatchItemsField(serializers.Field[list[dict[str, Any]], Any, list[dict[str, Any]], Any]):
+    """The bodies of 1 to MAX_BATCH_ITEMS submissions; what is in each is judged for itself."""
+
+    default_error_messages = {"required": "is required.", "null": "must be a list of objects, not null."}
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        if not isinstance(data, list):
+            raise serializers.ValidationError(f"must be a list of objects, not {_kind(data)}.")
+        if not 1 <= len(data) <= MAX_BATCH_ITEMS:
+            raise serializers.ValidationError(f"must have 1 to {MAX_BATCH_ITEMS:,} items, not {len(data):,}.")
+        _refuse_if_any(
+            {
+                f"[{number}]": [f"must be an object, not {_kind(item)}."]
+                for number, item in enumerate(data)
+                if not isinstance(item, dict)
+            }
+        )
+        return data
+
+
+class BatchSerializer(serializers.Serializer[Any]):
+    """The body of POST /api/v1/inference/batch; `warnings` says what was ignored."""
+
+    items = BatchItemsField()
+    all_or_nothing = TruthField(default=False)
+
+    warnings: list[str]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        self.warnings = unknown_fields(self)
+        return attrs
 
 
 @dataclass(frozen=True)
@@ -548,6 +581,26 @@ def _kind(value: Any) -> str:
             return "a list"
         case _:
             return "an object"
+
+
+def unknown_fields(body: serializers.Serializer[Any]) -> list[str]:
+    """A warning for each field of the body that is ignored."""
+    unknown = [name for name in body.initial_data if name not in body.fields]
+    return [f"Unknown field '{shorten(name)}' was ignored" for name in unknown[:MAX_REPORTED]]
+
+
+def submission_object(submission: Submission, warnings: Sequence[str]) -> dict[str, Any]:
+    """The answer to a submission."""
+    answer: dict[str, Any] = {
+        "success": True,
+        "message": submission.message,
+        "task_id": str(submission.task_id),
+        "duplicate": submission.duplicate,
+    }
+    told = [*warnings, *submission.warnings]
+    if told:
+        answer["warnings"] = told
+    return answer
 
 
 def json_object(data: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from inference.views.automations import (
     AutomationValidateView,
     AutomationView,
 )
+from inference.views.batch import InferenceBatchView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.tasks import (
@@ -32,6 +33,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("inference", InferenceView.as_view(allows_anonymous_local=True)),
     path("api/v1/inference", InferenceView.as_view()),
+    path("api/v1/inference/batch", InferenceBatchView.as_view()),
     path("api/v1/tasks", TaskListView.as_view()),
     path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),

@@ -1,7 +1,7 @@
 """POST /inference and POST /api/v1/inference."""
 
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from rest_framework import status
@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from inference.authentication import is_anonymous_local
 from inference.models import ApiKey, Scope, Task
 from inference.queries import find_task_or_none, task_has_ended
-from inference.serializers import SubmissionSerializer, json_object, task_object
+from inference.serializers import SubmissionSerializer, json_object, submission_object, task_object
 from inference.services.submit import Submission, submit_task
 from inference.services.waiting import waiters
 from inference.views.base import ApiView, api_key_of, links_of, preferred_wait
@@ -44,7 +44,7 @@ class InferenceView(ApiView):
         # A place to wait is taken first: a client that is refused one has not left a task behind.
         with waiters.place() if seconds else nullcontext():
             submission = submit_task(**body.validated_data, api_key=api_key_of(request))
-            answer = _answer(submission, warnings)
+            answer = submission_object(submission, warnings)
             ended = _wait(submission, seconds, api_key_of(request)) if seconds else None
         if ended is None:
             return Response(answer, status=status.HTTP_202_ACCEPTED, headers=_location(submission))
@@ -61,19 +61,6 @@ def _wait(submission: Submission, seconds: int, key: ApiKey | None) -> Task | No
 
 def _location(submission: Submission) -> dict[str, str]:
     return {"Location": f"/api/v1/tasks/{submission.task_id}"}
-
-
-def _answer(submission: Submission, warnings: list[str]) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "success": True,
-        "message": submission.message,
-        "task_id": str(submission.task_id),
-        "duplicate": submission.duplicate,
-    }
-    told = warnings + submission.warnings
-    if told:
-        answer["warnings"] = told
-    return answer
 
 
 def _may_read(request: Request) -> bool:

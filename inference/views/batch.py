@@ -1,0 +1,101 @@
+"""POST /api/v1/inference/batch: many submissions in one request."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import transaction
+from rest_framework import exceptions, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inference.error_handler import DATABASE_AWAY, as_inference_error, error_body
+from inference.errors import InferenceError, ValidationFailedError
+from inference.models import ApiKey, Scope
+from inference.serializers import BatchSerializer, SubmissionSerializer, json_object, submission_object
+from inference.services.submit import submit_task
+from inference.views.base import ApiView, api_key_of
+
+MIB = 1024 * 1024
+
+
+class InferenceBatchView(ApiView):
+    """Each item is a submission of its own, with its own answer; with `all_or_nothing`, one refusal undoes all."""
+
+    scopes: ClassVar = {"POST": Scope.SUBMIT}
+    body_max_bytes = 16 * MIB
+
+    def post(self, request: Request) -> Response:
+        if "Idempotency-Key" in request.headers:
+            message = "Idempotency-Key is for a single submission: give each item an idempotency_key of its own."
+            raise ValidationFailedError(message, errors={"Idempotency-Key": [message]})
+        body = BatchSerializer(data=json_object(request.data))
+        body.is_valid(raise_exception=True)
+        submit = _submit_all if body.validated_data["all_or_nothing"] else _submit_each
+        results = submit(body.validated_data["items"], api_key_of(request))
+        refused = sum(not result["success"] for result in results)
+        answer: dict[str, Any] = {
+            "success": refused == 0,
+            "message": f"{len(results) - refused} of {len(results)} items were accepted",
+            "accepted": len(results) - refused,
+            "refused": refused,
+            "results": results,
+        }
+        if body.warnings:
+            answer["warnings"] = body.warnings
+        return Response(answer, status=status.HTTP_202_ACCEPTED)
+
+
+def _submit_each(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[str, Any]]:
+    """The answers, in order. Once the database is away, what follows is refused with the same words untried."""
+    results: list[dict[str, Any]] = []
+    away: InferenceError | None = None
+    for item in items:
+        if away is None:
+            try:
+                results.append(_accepted(item, key))
+                continue
+            except (InferenceError, exceptions.ValidationError, *DATABASE_AWAY) as error:
+                known = _known(error)
+                away = known if isinstance(error, DATABASE_AWAY) else None
+        else:
+            known = away
+        results.append({"status": known.status, **error_body(known.message, known.errors)})
+    return results
+
+
+def _submit_all(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[str, Any]]:
+    """The answers, in order. Raises what the first refused item is refused with, by its place; then nothing is
+    stored."""
+    results: list[dict[str, Any]] = []
+    with transaction.atomic():
+        for number, item in enumerate(items):
+            try:
+                results.append(_accepted(item, key))
+            except (InferenceError, exceptions.ValidationError) as error:
+                raise _of_item(number, _known(error)) from error
+    return results
+
+
+def _accepted(item: Mapping[str, Any], key: ApiKey | None) -> dict[str, Any]:
+    body = SubmissionSerializer(data=dict(item))
+    body.is_valid(raise_exception=True)
+    submission = submit_task(**body.validated_data, api_key=key)
+    return {"status": status.HTTP_202_ACCEPTED, **submission_object(submission, body.warnings)}
+
+
+def _known(error: Exception) -> InferenceError:
+    known = as_inference_error(error)
+    assert known is not None  # noqa: S101 - only errors that it knows are caught
+    return known
+
+
+def _of_item(number: int, error: InferenceError) -> InferenceError:
+    """The same refusal, with the paths of the whole body."""
+    place = f"items[{number}]"
+    named = type(error)(f"Nothing was stored: {place}: {error.message}")
+    named.retry_after = error.retry_after
+    if error.errors is not None:
+        named.errors = {
+            f"{place}.{path}": [f"{place}.{text}" for text in texts] for path, texts in error.errors.items()
+        }
+    return named
