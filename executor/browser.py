@@ -187,6 +187,21 @@ class BrowserPool:
     async def start(self) -> None:
         """Start Playwright and the browser, so that the first task finds them warm."""
         async with self._starting:
+            await self._start_anew_if_needed()
+
+    async def make_ready(self) -> None:
+        """Start what is not there, and replace a browser that crashed or does not answer."""
+        if self.is_healthy():
+            return
+        await (self.start() if self._browser is None else self.restart())
+
+    async def _start_anew_if_needed(self) -> None:
+        try:
+            await self._start()
+        except BrowserNotFoundError:
+            raise
+        except Exception:  # the driver itself may be gone, and stay so; a second failure is told
+            await self._stop_playwright()
             await self._start()
 
     async def _start(self) -> None:
@@ -362,13 +377,7 @@ class BrowserPool:
         """A fresh browser, whatever becomes of the old one."""
         async with self._starting:
             await self._close_browser()
-            try:
-                await self._start()
-            except BrowserNotFoundError:
-                raise
-            except Exception:  # the driver itself may be gone; a second failure is told
-                await self._stop_playwright()
-                await self._start()
+            await self._start_anew_if_needed()
 
     async def close(self) -> None:
         """End the browser, the driver and the temporary folder."""

@@ -110,7 +110,8 @@ def process() -> WorkerProcess:
 def has_browser() -> bool:
     """Whether this worker may claim: its browser runs, or is on its way for the first time.
 
-    One that could not be started makes the worker unhealthy; it is tried again every few seconds.
+    One that crashed between two tasks is replaced first. One that could not be started makes the worker unhealthy;
+    it is tried again every few seconds.
     """
     me = process()
     start = me.browser_start
@@ -119,16 +120,24 @@ def has_browser() -> bool:
     error = start.exception()
     if error is None:
         me.browser_start_again_at = None
-        return True
+        if me.pool.is_healthy():
+            return True
+        me.browser_start_again_at = time.monotonic() + BROWSER_RETRY_SECONDS
+        _start_browser(me)
+        return False
     if me.browser_start_again_at is None:
         presence.report_unhealthy(str(error))
         me.browser_start_again_at = time.monotonic() + BROWSER_RETRY_SECONDS
     elif time.monotonic() >= me.browser_start_again_at:
         presence.report_still_here("unhealthy", detail=str(error))
         me.browser_start_again_at = time.monotonic() + BROWSER_RETRY_SECONDS
-        me.browser_start = me.loop.submit(me.pool.start())
-        me.browser_start.add_done_callback(_say_which_browser)
+        _start_browser(me)
     return False
+
+
+def _start_browser(me: WorkerProcess) -> None:
+    me.browser_start = me.loop.submit(me.pool.make_ready())
+    me.browser_start.add_done_callback(_say_which_browser)
 
 
 def shut_down() -> None:

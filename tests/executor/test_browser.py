@@ -135,6 +135,25 @@ def test_a_killed_browser_is_noticed_and_replaced(own_pool: BrowserPool, worker_
     assert own_pool.is_healthy()
 
 
+def test_a_driver_that_goes_while_there_is_no_browser_is_replaced(
+    own_pool: BrowserPool, worker_loop: WorkerLoop, settings: Settings
+) -> None:
+    worker_loop.submit(own_pool.start()).result(60)
+    program, settings.BROWSER_EXECUTABLE = settings.BROWSER_EXECUTABLE, "/nowhere/chromium"
+    with pytest.raises(BrowserNotFoundError):
+        worker_loop.submit(own_pool.restart()).result(60)
+    settings.BROWSER_EXECUTABLE = program
+    assert own_pool._driver is not None
+    own_pool._driver.kill()
+    own_pool._driver.wait(10)
+
+    async def use() -> None:
+        await own_pool.close_context(await own_pool.new_context(load(DOCUMENT)))
+
+    worker_loop.submit(use()).result(60)
+    assert own_pool.is_healthy()
+
+
 def test_channels_of_third_parties_are_refused(own_pool: BrowserPool, worker_loop: WorkerLoop) -> None:
     document = load({**DOCUMENT, "browser_channel": "cloakbrowser"})
 

@@ -36,6 +36,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> ClaimQueue:
     me = WorkerProcess(WorkerLoop(), BrowserPool(), told_to_end=PipeEvent(), browser_start=started)
     monkeypatch.setattr(worker, "_process", me)
     monkeypatch.setattr(worker, "_process_pid", os.getpid())
+    monkeypatch.setattr(BrowserPool, "is_healthy", lambda _: True)
     monkeypatch.setattr(claim, "LOOK_EVERY_MS", 20_000)
     return ClaimQueue()
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 from django.core.files.storage import default_storage
 from django.db import DataError, connection
@@ -28,6 +29,7 @@ from inference.models import CommitPoint, Step, Task, TaskEvent, TaskStatus, Wor
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
 from tests import factories
+from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import click, read, wait_for
 from tests.executor.nodes import fail, say, sleep
 from tests.executor.site.server import Site
@@ -513,6 +515,23 @@ def test_a_worker_without_a_browser_claims_nothing_until_it_has_one(
     assert me.browser_start_again_at is None
     assert worker.process() is me
     assert me.pool.version
+
+
+def test_a_browser_that_crashed_between_two_tasks_is_replaced_before_the_next_claim(no_process: None) -> None:
+    others = psutil.Process().children(recursive=True)
+    worker.start_up()
+    me = worker.process()
+    wait_for(me.pool.is_healthy)
+    wait_for(me.browser_start.done)
+    before = me.pool._browser
+
+    kill_chromium(kind="browser", but=others)
+    wait_for(lambda: not me.pool.is_healthy())
+
+    assert not worker.has_browser()
+    wait_for(worker.has_browser)
+    assert me.pool._browser is not before
+    assert me.pool.is_healthy()
 
 
 def test_a_browser_that_does_not_close_in_order_is_told(
