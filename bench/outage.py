@@ -108,7 +108,10 @@ def break_way(way: Relay, kind: str, seconds: float, server: Server, report: Rep
     for (status,) in server.sql("SELECT status FROM inference_task WHERE completed_at IS NULL"):
         report.met[status] += 1
     say(f"{kind} for {seconds:g} s; {len(report.accepted)} tasks accepted so far")
-    way.cut() if kind == "cut" else way.hold()
+    if kind == "cut":
+        way.cut()
+    else:
+        way.hold()
     time.sleep(seconds)
     way.mend()
     report.outages.append(kind)
@@ -116,7 +119,7 @@ def break_way(way: Relay, kind: str, seconds: float, server: Server, report: Rep
 
 def submit_until(over: threading.Event, server: Server, report: Report) -> None:
     """One task after the other, each until it is accepted."""
-    chance = random.Random(len(report.outages))
+    chance = random.Random(1)
     number = 0
     while not over.wait(SUBMIT_EVERY_SECONDS):
         effect = f"outage-{number}"

@@ -190,10 +190,11 @@ class BrowserPool:
             await self._start_anew_if_needed()
 
     async def make_ready(self) -> None:
-        """Start what is not there, and replace a browser that crashed or does not answer."""
-        if self.is_healthy():
-            return
-        await (self.start() if self._browser is None else self.restart())
+        """Replace a browser that is not there, crashed or does not answer by the default one: another that the last
+        task wanted may be away for long, and would keep this worker from all other tasks."""
+        if not self.is_healthy():
+            self._target = None
+            await self.restart()
 
     async def _start_anew_if_needed(self) -> None:
         try:

@@ -50,16 +50,16 @@ def _submit_each(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[s
     results: list[dict[str, Any]] = []
     away: InferenceError | None = None
     for item in items:
-        if away is None:
+        refusal = away
+        if refusal is None:
             try:
                 results.append(_accepted(item, key))
                 continue
-            except (InferenceError, exceptions.ValidationError, *DATABASE_AWAY) as error:
-                known = _known(error)
-                away = known if isinstance(error, DATABASE_AWAY) else None
-        else:
-            known = away
-        results.append({"status": known.status, **error_body(known.message, known.errors)})
+            except DATABASE_AWAY as error:
+                refusal = away = _known(error)
+            except (InferenceError, exceptions.ValidationError) as error:
+                refusal = _known(error)
+        results.append({"status": refusal.status, **error_body(refusal.message, refusal.errors)})
     return results
 
 

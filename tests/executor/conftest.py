@@ -36,7 +36,7 @@ RUN_SECONDS = 90
 def pytest_runtest_makereport(
     item: pytest.Function, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that ran out of time tells what the worker's loop was waiting for."""
+    """A failed test tells what the worker's loop was waiting for: it may have run out of time."""
     report = yield
     loop = item.funcargs.get("worker_loop")
     if report.when == "call" and isinstance(report.longrepr, ExceptionRepr) and isinstance(loop, WorkerLoop):

@@ -137,7 +137,9 @@ def test_a_mapped_address_is_connected_to(
         pass
 
 
-def test_an_address_where_no_browser_answers_is_told_without_its_token(use: Use, settings: Settings) -> None:
+def test_an_address_where_no_browser_answers_is_told_without_its_token_and_keeps_nobody_from_other_tasks(
+    use: Use, own_pool: BrowserPool, worker_loop: WorkerLoop, settings: Settings
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings.BROWSER_CHANNELS = {"rdp": f"ws://127.0.0.1:{free.getsockname()[1]}/devtools?token=not-told"}
@@ -145,6 +147,10 @@ def test_an_address_where_no_browser_answers_is_told_without_its_token(use: Use,
             use(_look, browser_channel="rdp")
 
     assert "not-told" not in str(raised.value)
+    assert not own_pool.is_healthy()
+    worker_loop.submit(own_pool.make_ready()).result(60)
+    assert own_pool.is_healthy()
+    assert "Chrome/" in use(_look)["agent"]
 
 
 # --- contexts --------------------------------------------------------------------------------------------------

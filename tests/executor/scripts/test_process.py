@@ -25,7 +25,7 @@ def test_one_that_was_not_started_says_so_and_removes_nothing(worker_loop: Worke
 
 @pytest.mark.skipif(sys.platform != "linux", reason="scripts run on Linux only")
 def test_one_that_said_more_than_anybody_read_ends_at_once(worker_loop: WorkerLoop, tmp_path: Path) -> None:
-    async def leave_unread() -> None:
+    async def leave_unread() -> int | None:
         async with asyncio.timeout(30), ConfinedProcess(await place_for(tmp_path), cpu_seconds=60) as process:
             await process.start()
             script = (
@@ -34,8 +34,11 @@ def test_one_that_said_more_than_anybody_read_ends_at_once(worker_loop: WorkerLo
             context: dict[str, object] = {"state": {}, "variables": {}, "input_parameters": {}, "unique_parameters": {}}
             await process.send({"script": script, "kind": "extraction", "context": context})
             await asyncio.to_thread(wait_for, lambda: is_full(process))
+            child = process._process
+        assert child is not None
+        return child.returncode
 
-    worker_loop.submit(leave_unread()).result(60)
+    assert worker_loop.submit(leave_unread()).result(60) is not None
 
 
 def is_full(process: ConfinedProcess) -> bool:
