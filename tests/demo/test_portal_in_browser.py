@@ -191,6 +191,7 @@ def test_coverage_card_is_a_popup_that_closes_itself(desk: Page) -> None:
         desk.get_by_role("button", name="View coverage card").click()
     popup = opened.value
     expect(popup.get_by_test_id("group-number")).to_have_text("G-48085")
+    popup.wait_for_load_state("load")  # its script is there: a click before that does nothing
     with popup.expect_event("close"):
         popup.get_by_role("button", name="Close card").click()
 
