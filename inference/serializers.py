@@ -20,7 +20,17 @@ from rest_framework import serializers
 
 from automation.parameters import SecureParameter
 from inference.errors import ValidationFailedError, shorten
-from inference.models import Artifact, Attempt, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
+from inference.models import (
+    Artifact,
+    Attempt,
+    Automation,
+    AutomationVersion,
+    PersonRequest,
+    Step,
+    Task,
+    TaskEvent,
+    TaskStatus,
+)
 from inference.queries import ListPosition, asking_step, open_request
 from inference.queue_state import waiting_for
 from inference.services.artifact_links import sign_artifact
@@ -483,6 +493,21 @@ def step_object(step: Step, *, link: LinkMaker) -> dict[str, Any]:
         "healed": step.healed,
         "screenshot": _address(step.picture, link=link),
     }
+
+
+def event_object(event: TaskEvent) -> dict[str, Any]:
+    """One event of a task's stream: a new status, a step that began or ended, or a question to a person."""
+    told: dict[str, Any] = {"task_id": str(event.task_id), "at": _instant(event.at)}
+    match event.kind:
+        case "status":
+            cause = event.cause.get("kind", "")
+            return told | {"status": event.status, "cause": cause, "error": event.data.get("error")}
+        case "step":
+            index = event.data.get("index")
+            # As in step_object.
+            return told | event.data | {"index": None if index is None else index - 1}
+        case _:
+            return told | {"state": event.data.get("state"), "text": event.data.get("text")}
 
 
 def artifact_object(artifact: Artifact, *, link: LinkMaker) -> dict[str, Any]:

@@ -296,7 +296,15 @@ WEB_THREADS = env_int(
     "WEB_THREADS",
     default=48,
     minimum=2,
-    help="Threads of one web process. Keep it above MAX_WAITERS, so that waiting never starves plain requests.",
+    help="Requests that one web process works on at the same time; the others stand in line. Keep it above "
+    "MAX_WAITERS, so that waiting never starves plain requests.",
+)
+MAX_EVENT_STREAMS = env_int(
+    "MAX_EVENT_STREAMS",
+    default=500,
+    minimum=0,
+    maximum=10_000,
+    help="Event streams that one web process keeps open, each in a thread of its own beside WEB_THREADS; more get 503.",
 )
 if WEB_THREADS <= MAX_WAITERS:
     raise SettingError(

@@ -12,6 +12,7 @@ from inference.views.automations import (
     AutomationView,
 )
 from inference.views.batch import InferenceBatchView
+from inference.views.events import TaskEventsView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.tasks import (
@@ -37,6 +38,7 @@ urlpatterns = [
     path("api/v1/tasks", TaskListView.as_view()),
     path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/events", TaskEventsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/artifacts", TaskArtifactsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/cancel", TaskCancelView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/answer", TaskAnswerView.as_view()),

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from typing import IO, Any
 
@@ -18,6 +19,19 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _CHUNK_BYTES = 64 * 1024
 _MEMORY_BYTES = 1024 * 1024
+
+
+class FewAtOnce:
+    """Lets `limit` requests in at the same time; others wait in their threads. An answer that is a stream has left by
+    the time it is sent, so that those who follow or download something are not counted."""
+
+    def __init__(self, application: Application, *, limit: int) -> None:
+        self.application = application
+        self._places = threading.BoundedSemaphore(limit)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self._places:
+            return self.application(environ, start_response)
 
 
 class ChunkedBodies:
@@ -60,7 +74,8 @@ def make_application() -> Application:
 
         if not settings.DATABASE_URL:
             embedded_db.acquire(settings.DATA_DIR)
-        return ChunkedBodies(get_wsgi_application(), max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        application = FewAtOnce(get_wsgi_application(), limit=settings.WEB_THREADS)
+        return ChunkedBodies(application, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     except (SettingError, embedded_db.EmbeddedDatabaseError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

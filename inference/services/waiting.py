@@ -5,7 +5,6 @@ looks at the task for the first time, and whenever the connection comes or goes 
 is no connection, waiters look for themselves.
 """
 
-import logging
 import threading
 import time
 import uuid
@@ -13,35 +12,28 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from inference.errors import TooManyWaitersError
-
-logger = logging.getLogger(__name__)
+from inference.services.listening import Listener
 
 # Between two looks at a task while nobody can tell us of its end; and while somebody should, since a connection
 # can be dead long before either side notices.
 LOOK_SECONDS = 1.0
 LOOK_SECONDS_WHEN_TOLD = 10.0
-# Between two tries to connect, and how soon the listening thread notices that it is to stop.
-RECONNECT_SECONDS = 1.0
-CHECK_SECONDS = 0.5
 # For clients that were refused: by then some of those who wait have been answered.
 RETRY_AFTER_SECONDS = 5
 
 
 class Waiters:
-    """Those who wait in this process, and the thread that listens for them."""
+    """Those who wait in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places = 0
         self._events: dict[uuid.UUID, set[threading.Event]] = defaultdict(set)
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._is_listening = False
+        self._listener = Listener("task_ended", told=self._told)
 
     @contextmanager
     def place(self) -> Generator[None]:
@@ -71,7 +63,7 @@ class Waiters:
         """
         deadline = time.monotonic() + seconds
         woken = threading.Event()
-        self._start_listening()
+        self._listener.start()
         with self._lock:
             self._events[task_id].add(woken)
         try:
@@ -83,58 +75,25 @@ class Waiters:
                 if remaining <= 0:
                     return False
                 give_back_connection()
-                woken.wait(min(remaining, LOOK_SECONDS_WHEN_TOLD if self._is_listening else LOOK_SECONDS))
+                woken.wait(min(remaining, LOOK_SECONDS_WHEN_TOLD if self.is_listening else LOOK_SECONDS))
         finally:
             with self._lock:
                 self._events[task_id].discard(woken)
                 if not self._events[task_id]:
                     del self._events[task_id]
 
+    @property
+    def is_listening(self) -> bool:
+        return self._listener.is_listening
+
     def close(self) -> None:
         """Stop listening; a later waiter starts it again."""
+        self._listener.close()
+
+    def _told(self, task_ids: set[uuid.UUID] | None) -> None:
+        """Wake those who wait for these tasks, or everybody."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._stopping.set()
-            thread.join()
-            self._stopping.clear()
-
-    def _start_listening(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._listen, name="task-ends", daemon=True)
-                self._thread.start()
-
-    def _listen(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._listen_until_lost()
-            except psycopg.Error as error:
-                logger.warning("lost the connection that hears of ended tasks", extra={"reason": type(error).__name__})
-            finally:
-                self._is_listening = False
-                self._wake(None)
-            self._stopping.wait(RECONNECT_SECONDS)
-
-    def _listen_until_lost(self) -> None:
-        database = connections["default"]
-        parameters = {**database.get_connection_params(), "autocommit": True}
-        for ours in ("pool", "cursor_factory", "context", "server_side_binding"):
-            parameters.pop(ours, None)
-        with psycopg.connect(**parameters) as listener:
-            listener.execute("LISTEN task_ended")
-            self._is_listening = True
-            self._wake(None)  # what ended before LISTEN was in force is seen by looking
-            while not self._stopping.is_set():
-                for notice in listener.notifies(timeout=CHECK_SECONDS):
-                    self._wake(uuid.UUID(notice.payload))
-                    if self._stopping.is_set():
-                        return
-
-    def _wake(self, task_id: uuid.UUID | None) -> None:
-        """Wake those who wait for `task_id`, or everybody."""
-        with self._lock:
-            chosen = self._events.values() if task_id is None else (self._events.get(task_id, ()),)
+            chosen = self._events.values() if task_ids is None else [self._events.get(each, ()) for each in task_ids]
             for event in [event for events in chosen for event in events]:
                 event.set()
 

@@ -168,7 +168,7 @@ def _children(host: str, port: int, workers: int) -> list[Child]:
     web = [
         str(Path(sys.executable).parent / "granian"),
         *("--interface", "wsgi", "--host", host, "--port", str(port), "--workers", "1"),
-        *("--blocking-threads", str(settings.WEB_THREADS), "--http", "1", "--no-ws"),
+        *("--blocking-threads", str(settings.WEB_THREADS + settings.MAX_EVENT_STREAMS), "--http", "1", "--no-ws"),
         *("--log-level", "error", "--working-dir", str(settings.BASE_DIR), "--workers-kill-timeout", "5"),
         "optexity_site.wsgi:application",
     ]

@@ -61,7 +61,7 @@ def task(api: ApiClient, automation: Automation) -> Task:
 def wait_for(api: ApiClient, task: Task, pool: ThreadPoolExecutor, seconds: int) -> "Future[Any]":
     """A held GET, once it is registered and the process listens."""
     held = pool.submit(api.get, f"/api/v1/tasks/{task.id}?wait={seconds}")
-    until(lambda: task.id in waiters._events and waiters._is_listening, what="the request waits")
+    until(lambda: task.id in waiters._events and waiters.is_listening, what="the request waits")
     return held
 
 
@@ -117,7 +117,7 @@ def test_wait_is_a_number_of_seconds(api: ApiClient, task: Task, wait: str) -> N
 def test_waiters_hold_no_database_connection(api: ApiClient, task: Task, pool: ThreadPoolExecutor) -> None:
     before = busy_connections()  # of threads that other tests of this process have left
     held = [pool.submit(api.get, f"/api/v1/tasks/{task.id}?wait=30") for _ in range(6)]
-    until(lambda: len(waiters._events.get(task.id, ())) == 6 and waiters._is_listening, what="all six wait")
+    until(lambda: len(waiters._events.get(task.id, ())) == 6 and waiters.is_listening, what="all six wait")
 
     until(lambda: busy_connections() <= before, what="no waiter keeps a connection")
     assert len(listeners()) == 1
