@@ -54,6 +54,8 @@ STEPS = 60
 MAX_RETRIES = 1
 CAUSE = {"kind": "test"}
 NO_PRIORITY = 2**31
+# Leases and pauses run out when a step says so, and never by themselves, however slow the machine is.
+LONG_SECONDS = 24 * 3600
 LEGAL = {
     (None, "queued"),
     ("queued", "allocated"),
@@ -256,7 +258,7 @@ class Tasks(RuleBasedStateMachine):
 
     def claim(self, choices: Choices) -> None:
         eligible = [known for known in self.known.values() if self._may_start(known)]
-        row = claim_task(owner="host/1/1", host="host", lease_seconds=60)
+        row = claim_task(owner="host/1/1", host="host", lease_seconds=LONG_SECONDS)
         if row is None:
             assert eligible == []
             return
@@ -281,7 +283,7 @@ class Tasks(RuleBasedStateMachine):
 
     def heartbeat(self, choices: Choices) -> None:
         known, token = self._any_token(choices)
-        lease = transitions.renew_lease(known.id, token, lease_seconds=60)
+        lease = transitions.renew_lease(known.id, token, lease_seconds=LONG_SECONDS)
         assert (lease is not None) == (known.is_leased and token == known.token)
         if lease is not None:
             known.is_lease_over = False
@@ -498,7 +500,8 @@ class Tasks(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 @pytest.mark.timeout(0 if SEQUENCES > 100 else 300)
-def test_tasks_keep_their_promises_in_any_sequence_of_steps() -> None:
+def test_tasks_keep_their_promises_in_any_sequence_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "RETRY_PAUSE_SECONDS", LONG_SECONDS)
     run_state_machine_as_test(
         Tasks,
         settings=settings(
