@@ -25,6 +25,20 @@ logger = logging.getLogger(__name__)
 LISTEN_SECONDS = 0.25
 
 
+class BackgroundBroker(ORM):
+    """The stock broker of background packages, whose pusher looks for lost workers as well: with the last browser
+    cluster gone, somebody still has to take its tasks from it."""
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key=list_key)
+        self._rescuer: Rescuer | None = None
+
+    def dequeue(self) -> Any:
+        self._rescuer = self._rescuer or Rescuer()
+        self._rescuer.look()
+        return super().dequeue()
+
+
 class WakeBroker(Broker):  # django-q2 has no annotations: its methods are read as returning None
     """LISTENs and wakes. What is enqueued through it (`async_task` in a browser process) goes to the background
     cluster's table, where such packages belong."""

@@ -21,6 +21,7 @@ from executor import presence, resources
 from executor.drain import drain
 from executor.handover import STOP, Parent, PipeEvent
 from executor.lease_owner import this_host, this_worker
+from inference.services.schema import schema_problem
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class ClaimQueue:
         self._stopping = PipeEvent()
         self._parent = Parent()
         self._shortage = ""
+        self._knows_database = False
 
     def __del__(self) -> None:
         os.close(self._read_end)
@@ -76,6 +78,10 @@ class ClaimQueue:
                 continue
             me = begin_task()
             try:
+                if not self._is_right_database():
+                    end_task(me)
+                    self._wait(_RETRY_AFTER_MS)
+                    continue
                 package = self._claim()
             except DatabaseError as error:
                 # Away or restarting: the tasks are safe there. A broken connection is opened anew.
@@ -106,6 +112,18 @@ class ClaimQueue:
             logger.info("takes tasks again")
         self._shortage = shortage
         return not shortage
+
+    def _is_right_database(self) -> bool:
+        """Whether tasks can be run on this database: looked at before the first claim, and until it is."""
+        if self._knows_database:
+            return True
+        problem = schema_problem()
+        if problem is None:
+            self._knows_database = True
+        else:
+            logger.error("takes no task: %s", problem)
+            presence.report_unhealthy(problem)
+        return self._knows_database
 
     def empty(self) -> bool:
         """True: no task is ever held here."""

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 logger = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+# Between two tries while the database is away.
+RETRY_SECONDS = 1.0
 
 _guard = threading.Lock()
 _thread: ThreadPoolExecutor | None = None
@@ -30,6 +33,19 @@ async def in_database(
         return func(*args, **kwargs)
 
     return await asyncio.get_running_loop().run_in_executor(_executor(), call)
+
+
+async def in_database_patiently(
+    func: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """As `in_database`; called again while the database is away, until the attempt is told to stop. Only for what may
+    be done twice."""
+    while True:
+        try:
+            return await in_database(func, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the database is away: %s", type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _executor() -> ThreadPoolExecutor:

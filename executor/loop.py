@@ -42,13 +42,14 @@ class WorkerLoop:
         self._loop.call_soon_threadsafe(future.begin, work)
         return future
 
-    def stop(self) -> None:
-        """Cancel what still runs, wait for it to end, and end the thread."""
+    def stop(self, *, within_seconds: float = 5.0) -> None:
+        """Cancel what still runs, wait for it to end, and end the thread. Raises TimeoutError when it does not end in
+        time; the thread is a daemon, and ends with the process."""
         if self._loop is None or self._thread is None:
             return
         loop, thread = self._loop, self._thread
         self._loop = self._thread = None
-        asyncio.run_coroutine_threadsafe(_cancel_everything(), loop).result()
+        asyncio.run_coroutine_threadsafe(_cancel_everything(), loop).result(timeout=within_seconds)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.run_until_complete(loop.shutdown_asyncgens())

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from executor import artifacts
-from executor.database import in_database
+from executor.database import in_database, in_database_patiently
 from executor.errors import LeaseLostError, PersonGaveUpError
 from executor.run import Run
 from inference.models import Artifact, PersonRequest
@@ -63,7 +63,7 @@ async def _wait_for_outcome(run: Run, request_id: uuid.UUID, max_seconds: float)
         await run.person_clock.told(seconds=min(left, LOOK_EVERY_SECONDS))
     await run.recorder.stop_asking(request_id)
     # An answer that came at the last moment was faster.
-    return await in_database(_outcome, request_id) or (PersonRequest.Outcome.WITHDRAWN, "")
+    return await in_database_patiently(_outcome, request_id) or (PersonRequest.Outcome.WITHDRAWN, "")
 
 
 async def _look(run: Run, request_id: uuid.UUID) -> tuple[str, str] | None:

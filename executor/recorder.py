@@ -129,7 +129,7 @@ class Recorder:
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """Something happened on a page or in the run; texts in `data` are masked."""
         event = TaskEvent(task_id=self._task_id, kind=kind, cause=self._cause(), data=_masked(data, self._mask))
-        self._add(lambda: event.save(force_insert=True))
+        self._add(lambda: _insert_event(event))
 
     def add_artifact(
         self,
@@ -194,7 +194,7 @@ class Recorder:
                 picture_id=picture_id,
                 deadline=StatementTimestamp() + timedelta(seconds=max_seconds),
             )
-            event.save(force_insert=True)
+            _insert_event(event)
 
         await self._add_and_wait(write)
 
@@ -282,7 +282,7 @@ class Recorder:
                 unique_fields=["task", "attempt", "position"],
                 update_fields=_CHANGING_STEP_FIELDS,
             )
-            event.save(force_insert=True)
+            _insert_event(event)
 
         self._add(write)
 
@@ -394,6 +394,15 @@ class Recorder:
         if self.failure is None:
             self.failure = error if isinstance(error, Exception) else RuntimeError(str(error))
             self._broken.set()
+
+
+def _insert_event(event: TaskEvent) -> None:
+    """Once, also when a batch is written again because the answer to its commit was lost."""
+    if event.pk is not None:
+        if TaskEvent.objects.filter(pk=event.pk).exists():
+            return
+        event.pk = None  # undone with its transaction; ids must grow in the order of commits
+    event.save(force_insert=True)
 
 
 def _insert_artifact(artifact: Artifact) -> None:

@@ -6,14 +6,18 @@ database for one whole lease period without a break, and the server has been up 
 
 import logging
 import time
+from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
+from django.db import connection
 
 from executor.claim import BACKSTOP_SECONDS
-from executor.lease_owner import kill_worker
+from executor.lease_owner import kill_worker, this_host
 from executor.leftovers import kill_leftovers
+from inference.models import WorkerHost
+from inference.models.database_clock import StatementTimestamp
 from inference.services.transitions import overrun_tasks, rescue_expired, take_overrun
 
 logger = logging.getLogger(__name__)
@@ -26,11 +30,20 @@ OVERRUN_SECONDS = BACKSTOP_SECONDS + 60
 _ADVISORY_LOCK = 0x72657363
 
 
+@dataclass(frozen=True)
+class _Look:
+    """When the database answered: by this machine's clock, which stands while the machine sleeps, and by its own."""
+
+    at: float
+    database_at: float
+
+
 class Rescuer:
-    """One per pusher process; of all of them, one at a time acts."""
+    """One per pusher process, of any cluster; of all of them, one at a time acts."""
 
     def __init__(self) -> None:
         self._in_touch_since: float | None = None
+        self._last: _Look | None = None
         self._looked_at = 0.0
 
     def lost_touch(self) -> None:
@@ -45,29 +58,73 @@ class Rescuer:
         self._looked_at = now
         kill_leftovers()
         try:
-            self._act(now)
+            self._act()
         except DatabaseError as error:
             logger.warning("cannot look for lost workers: %s", type(error).__name__)
             self.lost_touch()
             connection.close()
 
-    def _act(self, now: float) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(%s),"
-                " extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())",
-                [_ADVISORY_LOCK],
-            )
-            is_mine, server_up_seconds = cursor.fetchone()
-            if self._in_touch_since is None:
-                self._in_touch_since = now
-            in_touch_seconds = now - self._in_touch_since
-            if is_mine and min(in_touch_seconds, float(server_up_seconds)) >= settings.WORKER_LEASE_SECONDS:
-                rescue_expired()
-                end_overrun()
-                cursor.execute(
-                    "DELETE FROM inference_workerhost WHERE seen_at < statement_timestamp() - interval '5 minutes'"
-                )
+    def _act(self) -> None:
+        database_at, server_up_seconds = _database_clock()
+        look = _Look(time.monotonic(), database_at)
+        if self._in_touch_since is None or self._is_break(look):
+            self._in_touch_since = look.at
+        self._last = look
+        if min(look.at - self._in_touch_since, server_up_seconds) < settings.WORKER_LEASE_SECONDS:
+            return
+        rescue_expired(may_act=_is_my_turn)
+        end_overrun()
+        kill_silent_workers()
+        WorkerHost.objects.filter(seen_at__lt=StatementTimestamp() - timedelta(minutes=5)).delete()
+
+    def _is_break(self, look: _Look) -> bool:
+        """Whether workers may have had no chance to renew their leases since the last look: an outage need not raise
+        an error (a query that only hung, a machine that slept), and a clock that was set forward makes every lease
+        look old."""
+        if self._last is None:
+            return True
+        here, there = look.at - self._last.at, look.database_at - self._last.database_at
+        longest = LOOK_EVERY_SECONDS + settings.WORKER_LEASE_SECONDS / 4
+        return here > longest or abs(there - here) > settings.WORKER_LEASE_SECONDS / 4
+
+
+def _database_clock() -> tuple[float, float]:
+    """Its instant now, and for how long the server has been up; both in seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM clock_timestamp()),"
+            " extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
+        )
+        now, up_seconds = cursor.fetchone()
+    return float(now), float(up_seconds)
+
+
+def _is_my_turn() -> bool:
+    """Whether this process may act in the transaction that runs. One that stops in it is cut off by the database, so
+    that it keeps out nobody for long."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def kill_silent_workers() -> int:
+    """SIGKILL the workers of this host that say nothing any more and have lost the task that they were at; returns how
+    many. They would go on in the page beside the task's next attempt."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT h.owner FROM inference_workerhost h LEFT JOIN inference_task t ON t.id = h.task_id
+            WHERE h.host = %s AND h.state = 'busy' AND t.lease_owner IS DISTINCT FROM h.owner
+              AND h.seen_at < statement_timestamp() - make_interval(secs => %s)
+            """,
+            [this_host(), 2 * settings.WORKER_LEASE_SECONDS],
+        )
+        silent = [worker for (worker,) in cursor.fetchall()]
+    killed = [worker for worker in silent if kill_worker(worker)]
+    for worker in killed:
+        logger.error("killed a worker that had lost its task and did not answer", extra={"worker": worker})
+    return len(killed)
 
 
 def end_overrun() -> int:

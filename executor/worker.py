@@ -12,21 +12,24 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
+import psutil
 import psycopg
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+from django_q.exceptions import TimeoutException
 
 import automation
 from executor import presence
@@ -44,6 +47,11 @@ from inference.services import transitions
 from inference.services.transitions import AttemptEnd
 
 logger = logging.getLogger(__name__)
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+# What the database raises while it is away, restarts, has no disk left, or has chosen us in a deadlock.
+AWAY = (OperationalError, InterfaceError)
 
 # How often the supervisor looks at what cannot wake it (parent, deadline).
 TICK_SECONDS = 0.5
@@ -146,9 +154,9 @@ def shut_down() -> None:
         return
     try:
         _process.loop.submit(_process.pool.close()).result(timeout=CLOSE_SECONDS)
+        _process.loop.stop()
     except Exception as error:  # the process ends either way; what is left of the browser is killed by the next one
         logger.warning("the browser did not close in order: %s", type(error).__name__)
-    _process.loop.stop()
 
 
 def run(task_id: UUID, token: int) -> str:
@@ -158,13 +166,51 @@ def run(task_id: UUID, token: int) -> str:
     """
     me = begin_task()
     try:
-        if me.told_to_end.is_set() or not transitions.start_attempt(task_id, token):
-            cause = {"kind": "worker", "id": this_worker()}
-            return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
+        if me.told_to_end.is_set() or not _start(task_id, token):
+            given_back = patiently(transitions.give_back, task_id, token, cause=_cause())
+            return str(given_back or Stop.LEASE_LOST.value)
         presence.report_busy(task_id)
         return _run_attempt(me, task_id, token)
     finally:
         end_task(me)
+
+
+def _start(task_id: UUID, token: int) -> bool:
+    """Begin the attempt; an outage delays it. A start whose answer was lost with the connection has happened or not:
+    asked for again, the database tells."""
+    is_unsure = False
+    while True:
+        try:
+            if transitions.start_attempt(task_id, token):
+                return True
+            return is_unsure and transitions.has_started(task_id, token, owner=this_worker())
+        except AWAY as error:
+            is_unsure = True
+            _wait_for_database(error)
+
+
+def patiently(ask: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    """What `ask` returns; asked again for as long as the database is away. Only for what may be asked twice."""
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except AWAY as error:
+            if _is_refusal(error):
+                raise
+            _wait_for_database(error)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the database would say the same again: what it was given is over a limit of its own (class 54 of
+    https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    sqlstate: str | None = getattr(error.__cause__, "sqlstate", None)
+    return sqlstate is not None and sqlstate.startswith("54")
+
+
+def _wait_for_database(error: Exception) -> None:
+    logger.warning("the database is away: %s", type(error).__name__)
+    connection.close()
+    time.sleep(DATABASE_RETRY_SECONDS)
 
 
 def begin_task() -> WorkerProcess:
@@ -182,15 +228,15 @@ def end_task(me: WorkerProcess) -> None:
 
 
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
-    task = Task.objects.select_related("version", "automation").get(id=task_id)
-    number = Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
+    task, number = patiently(_task_and_number, task_id, token)
     logger.info("attempt began", extra={"task_id": task_id, "attempt": number})
     runner: AttemptRunner | None = None
     supervisor: Supervisor | None = None
+    is_backstopped = False
     try:
         runner = AttemptRunner(
             task=task,
-            automation=_document(task.version.id),
+            automation=patiently(_document, task.version.id),
             attempt_number=number,
             token=token,
             pool=me.pool,
@@ -201,16 +247,19 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         end = AttemptEnd(status=TaskStatus.SUCCESS, cause=_cause())
     except StoppedError as stopped:
         if stopped.reason is Stop.LEASE_LOST:
-            logger.warning("lease lost, nothing written", extra={"task_id": task_id})
-            return Stop.LEASE_LOST.value
+            return _leave_to_others(task_id, supervisor)
         if stopped.reason is Stop.TIMED_OUT and runner is not None:
             _tell_timed_out(runner)
         end = stopped.end
     except LeaseLostError:
-        logger.warning("lease lost, nothing written", extra={"task_id": task_id})
-        return Stop.LEASE_LOST.value
+        return _leave_to_others(task_id, supervisor)
     except RunError as error:
         end = AttemptEnd(status=TaskStatus.FAILED, cause=_cause(), error=str(error), may_retry=error.may_retry)
+    except TimeoutException:
+        # django-q2's own limit, above ours: this thread was stuck, and with it all that watches the attempt.
+        is_backstopped = True
+        doing = "an unknown step" if runner is None else runner.now_doing()
+        end = timed_out(task, doing)
     except Exception as error:  # a mistake of ours must end the task, not the worker
         logger.error("attempt failed unexpectedly: %s", _where(error), extra={"task_id": task_id})
         end = AttemptEnd(
@@ -219,11 +268,35 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
             error=f"internal error: {type(error).__name__}",
             may_retry=True,
         )
+    if is_backstopped or (supervisor is not None and supervisor.is_stuck):
+        # Before the end is written, after which another attempt may begin: this one does nothing more in a page.
+        _kill_browser()
+        _finish(task_id, token, _with_results(end, runner))
+        _leave_stuck_process()
     status = _finish(task_id, token, _with_results(end, runner))
     logger.info("attempt ended", extra={"task_id": task_id, "attempt": number, "status": status})
-    if supervisor is not None and supervisor.is_stuck:
-        _leave_stuck_process()
     return str(status or Stop.LEASE_LOST.value)
+
+
+def _task_and_number(task_id: UUID, token: int) -> tuple[Task, int]:
+    task = Task.objects.select_related("version", "automation").get(id=task_id)
+    return task, Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
+
+
+def _leave_to_others(task_id: UUID, supervisor: "Supervisor | None") -> str:
+    """The lease is gone: what is written is another attempt's to say."""
+    logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+    if supervisor is not None and supervisor.is_stuck:
+        _kill_browser()
+        _leave_stuck_process()
+    return Stop.LEASE_LOST.value
+
+
+def timed_out(task: Task, doing: str) -> AttemptEnd:
+    """The end of an attempt that took longer than its task allows."""
+    minutes = task.max_timeout_in_minutes
+    error = f"timed out after {minutes} minute{'s' if minutes > 1 else ''} at {doing}"
+    return AttemptEnd(status=TaskStatus.FAILED, cause={"kind": "limit"}, error=error, may_retry=True)
 
 
 class StoppedError(Exception):
@@ -286,9 +359,18 @@ class Supervisor:
             return Stop.TIMED_OUT
         if self._must_end() and self._stopping_since is None:
             self._stopping_since = now
+            self._mark_stopping()
         if self._stopping_since is not None and now - self._stopping_since >= settings.SHUTDOWN_GRACE_SECONDS:
             return Stop.STOPPING
         return None
+
+    def _mark_stopping(self) -> None:
+        """So that no retry is used up even if the grace is not enough and this process is killed."""
+        try:
+            transitions.mark_stopping(self._task.id, self._token)
+        except DatabaseError as error:
+            logger.warning("cannot note the stop: %s", type(error).__name__, extra={"task_id": self._task.id})
+            connection.close()
 
     def _must_end(self) -> bool:
         return drain.has_begun() or self._me.told_to_end.is_set() or os.getppid() != self._parent_pid
@@ -351,12 +433,10 @@ class Supervisor:
         if reason is Stop.CANCELLED:
             return AttemptEnd(status=TaskStatus.CANCELLED, cause=self._cancel_cause)
         if reason is Stop.TIMED_OUT:
-            minutes = self._task.max_timeout_in_minutes
-            error = f"timed out after {minutes} minute{'s' if minutes > 1 else ''} at {doing}"
-            return AttemptEnd(status=TaskStatus.FAILED, cause={"kind": "limit"}, error=error, may_retry=True)
+            return timed_out(self._task, doing)
         return AttemptEnd(
             status=TaskStatus.FAILED,
-            cause={"kind": "shutdown", "id": this_worker()},
+            cause={"kind": transitions.STOPPING, "id": this_worker()},
             error=transitions.WORKER_STOPPED,
             may_retry=True,
             counts=False,
@@ -364,16 +444,21 @@ class Supervisor:
 
 
 def _finish(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
-    """Write the end; an outage of the database delays it, and loses nothing."""
-    while True:
-        try:
-            return transitions.finish_attempt(task_id, token, end)
-        except DatabaseError as error:
-            if connection.connection is not None and connection.is_usable():
-                raise  # the database is there, and refuses what it was given
-            logger.warning("cannot write an attempt's end: %s", type(error).__name__, extra={"task_id": task_id})
-            connection.close()
-            time.sleep(DATABASE_RETRY_SECONDS)
+    """Write the end. An outage of the database, a full disk there, or another's lock delay it, and lose nothing; of
+    results that it refuses the task gets none, and says so."""
+    try:
+        return patiently(transitions.finish_attempt, task_id, token, end)
+    except DatabaseError as error:
+        logger.error("cannot store an attempt's results: %s", type(error).__name__, extra={"task_id": task_id})
+        told = "" if end.error is None else f"; before that: {end.error}"
+        bare = AttemptEnd(
+            status=TaskStatus.FAILED if end.status == TaskStatus.SUCCESS else end.status,
+            cause=end.cause,
+            error=f"the database refused the results of this attempt ({type(error).__name__}){told}",
+            may_retry=False,
+            counts=end.counts,
+        )
+        return patiently(transitions.finish_attempt, task_id, token, bare)
 
 
 def _tell_timed_out(runner: AttemptRunner) -> None:
@@ -443,7 +528,14 @@ def _end_by_signal() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _leave_stuck_process() -> None:
-    """The event loop does not answer: end the process; the sentinel starts another, which kills the browser."""
+def _kill_browser() -> None:
+    """SIGKILL the driver, the browser and the scripts of this process: all that it has started."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _leave_stuck_process() -> NoReturn:
+    """The event loop does not answer: end the process; the sentinel starts another."""
     logger.error("the event loop is stuck, the worker ends")
     os._exit(70)

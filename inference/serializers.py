@@ -505,7 +505,7 @@ def event_object(event: TaskEvent) -> dict[str, Any]:
         case "step":
             index = event.data.get("index")
             # As in step_object.
-            return told | event.data | {"index": None if index is None else index - 1}
+            return {**told, **event.data, "index": None if index is None else index - 1}
         case _:
             return told | {"state": event.data.get("state"), "text": event.data.get("text")}
 

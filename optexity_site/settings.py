@@ -213,7 +213,16 @@ else:
     _default_database["CONN_MAX_AGE"] = None
 # A connection that died while it lay idle is replaced before a request gets it.
 _default_database["CONN_HEALTH_CHECKS"] = True
-_default_database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# A host that is gone or unreachable sends no error: without these, a query waits for hours.
+for _name, _value in {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms
+}.items():
+    _default_database.setdefault("OPTIONS", {}).setdefault(_name, _value)
 DATABASES = {"default": _default_database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -399,6 +408,7 @@ _DJANGO_Q_BACKSTOP_SECONDS = (MAX_TIMEOUT_MINUTES + MAX_TAKEOVER_MINUTES) * 60 +
 Q_CLUSTER = {
     "name": "background",
     "orm": "default",
+    "broker_class": "executor.broker.BackgroundBroker",
     "workers": 2,
     "timeout": 600,
     "retry": 660,

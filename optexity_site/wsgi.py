@@ -74,10 +74,30 @@ def make_application() -> Application:
 
         if not settings.DATABASE_URL:
             embedded_db.acquire(settings.DATA_DIR)
+        _require_schema()
         application = FewAtOnce(get_wsgi_application(), limit=settings.WEB_THREADS)
         return ChunkedBodies(application, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     except (SettingError, embedded_db.EmbeddedDatabaseError) as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
+
+def _require_schema() -> None:
+    """End the process if the database is of another version: requests would fail one by one. One that is away now is
+    answered for by each request."""
+    from django.db import InterfaceError, OperationalError, connection
+    from psycopg_pool import PoolTimeout
+
+    from inference.services.schema import schema_problem
+
+    try:
+        problem = schema_problem()
+    except (OperationalError, InterfaceError, PoolTimeout):
+        return
+    finally:
+        connection.close()
+    if problem is not None:
+        sys.stderr.write(f"{problem}\n")
         sys.exit(2)
 
 

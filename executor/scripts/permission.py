@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from automation import Automation as Document
-from executor.database import in_database
+from executor.database import in_database_patiently
 from executor.errors import ScriptsDisabledError
 from inference.models import Task
 from inference.services.trust import may_run_scripts
@@ -19,7 +19,7 @@ async def refuse_unless_allowed(task_id: uuid.UUID, document: Document) -> Seque
     """
     if not settings.ALLOW_SCRIPTS:
         raise ScriptsDisabledError("the operator has to set ALLOW_SCRIPTS=true")
-    return await in_database(_names_if_trusted, task_id, document)
+    return await in_database_patiently(_names_if_trusted, task_id, document)
 
 
 def _names_if_trusted(task_id: uuid.UUID, document: Document) -> Sequence[str]:

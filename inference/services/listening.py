@@ -81,7 +81,7 @@ class Listener:
         for ours in ("pool", "cursor_factory", "context", "server_side_binding"):
             parameters.pop(ours, None)
         with psycopg.connect(**parameters) as connection:
-            connection.execute(f"LISTEN {self._channel}")  # type: ignore[arg-type]  # a constant of ours
+            connection.execute(f"LISTEN {self._channel}")  # a constant of ours
             self.is_listening = True
             self._told(None)  # what happened before LISTEN was in force is seen by looking
             while self._is_needed() and not self._stopping.is_set():

@@ -7,16 +7,16 @@ every change. Instants are the database's, never below the one before.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, InternalError, ProgrammingError, connection, transaction
 from django.db.models import DurationField, ExpressionWrapper, F, IntegerField, Q
-from django.db.models.functions import Cast, Extract, Greatest
+from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from inference.models import LEASED, Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
 from inference.models.database_clock import StatementTimestamp
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 WORKER_LOST = "worker lost"
 WORKER_STOPPED = "worker stopped"
+# The cause of an attempt that a stop or a deploy interrupts.
+STOPPING = "shutdown"
+_LONGEST_DURATION_MS = 2**31 - 1.0
 # Pause before the second attempt; it doubles before each further one.
 RETRY_PAUSE_SECONDS = 10
 
@@ -78,6 +81,19 @@ def start_attempt(task_id: UUID, token: int) -> bool:
         Attempt.objects.filter(task_id=task_id, token=token).update(started_at=StatementTimestamp())
         record_event(task_id, "status", status=TaskStatus.RUNNING, cause={"kind": "worker"}, data={"token": token})
         return True
+
+
+def has_started(task_id: UUID, token: int, *, owner: str) -> bool:
+    """Whether this attempt of `owner` is the one that runs: for a start whose answer was lost."""
+    return Task.objects.filter(
+        id=task_id, status=TaskStatus.RUNNING, lease_token=token, lease_owner=owner, cancel_requested_at=None
+    ).exists()
+
+
+def mark_stopping(task_id: UUID, token: int) -> None:
+    """Note that the worker of this attempt was told to stop. If it is killed before it can write an end, the rescuer
+    knows that the stop was the cause, and no retry is used up."""
+    Attempt.objects.filter(task_id=task_id, token=token, ended_at=None).update(cause=STOPPING)
 
 
 def give_back(task_id: UUID, token: int, *, cause: Mapping[str, Any]) -> TaskStatus | None:
@@ -138,22 +154,37 @@ def is_last_attempt(task_id: UUID, token: int, *, may_retry: bool) -> bool:
     return not _is_tried_again(task, may_retry=may_retry, has_committed=has_committed)
 
 
-def rescue_expired(*, limit: int = 100) -> int:
+def rescue_expired(*, limit: int = 100, may_act: Callable[[], bool] = lambda: True) -> int:
     """Take every lease that has run out from its worker; the number of tasks taken.
 
-    Not begun: back to the queue. Begun: a failed attempt with the error `worker lost`. The caller makes sure that
-    it was itself in touch with the database for a whole lease period (an outage loses nothing).
+    Not begun: back to the queue. Begun: a failed attempt with the error `worker lost`; one that was told to stop
+    (`mark_stopping`) was interrupted by the stop. The caller makes sure that it was itself in touch with the database
+    for a whole lease period (an outage loses nothing). Each task has a transaction of its own, in which `may_act` is
+    asked first. A row that somebody holds is left for the next look, and one that cannot be rescued stops no other.
     """
     rescued = 0
     for task_id in _expired_ids(limit):
-        with transaction.atomic():
-            task = _locked(Q(id=task_id, status__in=LEASED, lease_expires_at__lt=StatementTimestamp()))
-            if task is None:
-                continue
-            _rescue(task)
-            rescued += 1
+        try:
+            with transaction.atomic():
+                if not may_act():
+                    break
+                if not _rescue_if_expired(task_id):
+                    continue
+        except (DataError, IntegrityError, InternalError, ProgrammingError) as error:
+            logger.error("cannot rescue a task", extra={"task_id": task_id, "error": type(error).__name__})
+            continue
+        rescued += 1
         logger.warning("lease expired", extra={"task_id": task_id})
     return rescued
+
+
+def _rescue_if_expired(task_id: UUID) -> bool:
+    expired = Q(id=task_id, status__in=LEASED, lease_expires_at__lt=StatementTimestamp())
+    task = Task.objects.select_for_update(of=("self",), skip_locked=True).filter(expired).first()
+    if task is None:
+        return False
+    _rescue(task)
+    return True
 
 
 def overrun_tasks(*, grace_seconds: float, limit: int = 100) -> list[tuple[UUID, str]]:
@@ -173,9 +204,11 @@ def overrun_tasks(*, grace_seconds: float, limit: int = 100) -> list[tuple[UUID,
 
 
 def take_overrun(task_id: UUID, lease_owner: str) -> TaskStatus | None:
-    """End an attempt of `overrun_tasks` as timed out, whatever its worker does. None: it has ended meanwhile."""
+    """End an attempt of `overrun_tasks` as timed out, whatever its worker does. None: it has ended meanwhile, or its
+    row is held by somebody."""
     with transaction.atomic():
-        task = _locked(Q(id=task_id, status=TaskStatus.RUNNING, lease_owner=lease_owner))
+        running = Q(id=task_id, status=TaskStatus.RUNNING, lease_owner=lease_owner)
+        task = Task.objects.select_for_update(of=("self",), skip_locked=True).filter(running).first()
         if task is None:
             return None
         minutes = task.max_timeout_in_minutes
@@ -218,18 +251,25 @@ def _expired_ids(limit: int) -> list[UUID]:
 
 
 def _rescue(task: Task) -> None:
-    cause = {"kind": "rescuer", "worker": task.lease_owner}
-    if task.status == TaskStatus.RUNNING:
-        status = TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED
-        error = None if task.cancel_requested_at else WORKER_LOST
-        _finish(
-            task,
-            AttemptEnd(status=status, cause=cause, error=error, may_retry=True, output_data=task.output_data),
-        )
-        return
-    _close_attempt(task, cause=cause, error=WORKER_LOST)
+    was_stopping = Attempt.objects.filter(task=task, token=task.lease_token, cause=STOPPING).exists()
+    cause = {"kind": STOPPING if was_stopping else "rescuer", "worker": task.lease_owner}
+    error = WORKER_STOPPED if was_stopping else WORKER_LOST
     if task.cancel_requested_at:
-        _end(task, TaskStatus.CANCELLED, cause=task.cancel_cause or cause, error=None)
+        cause = task.cancel_cause or cause
+    if task.status == TaskStatus.RUNNING:
+        end = AttemptEnd(
+            status=TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED,
+            cause=cause,
+            error=None if task.cancel_requested_at else error,
+            may_retry=True,
+            counts=not was_stopping,
+            output_data=task.output_data,
+        )
+        _finish(task, end)
+        return
+    _close_attempt(task, cause=cause, error=error)
+    if task.cancel_requested_at:
+        _end(task, TaskStatus.CANCELLED, cause=cause, error=None)
     else:
         _queue_again(task, cause=cause, pause_seconds=0, counts=False)
 
@@ -273,7 +313,8 @@ def _close_attempt(task: Task, *, cause: Mapping[str, Any], error: str | None) -
     Step.objects.filter(task=task, status=StepStatus.RUNNING).update(
         status=StepStatus.FAILED,
         error=error or str(cause.get("kind", "interrupted")),
-        duration_ms=Cast(_since_start() * 1000, IntegerField()),
+        # A machine that was off for a month, a clock that was set back: the column holds neither.
+        duration_ms=Cast(Least(Greatest(_since_start() * 1000, 0.0), _LONGEST_DURATION_MS), IntegerField()),
     )
     Attempt.objects.filter(task=task, token=task.lease_token).update(
         ended_at=StatementTimestamp(), cause=str(cause.get("kind", ""))[:40], error=error

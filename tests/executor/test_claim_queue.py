@@ -252,3 +252,21 @@ def test_a_signal_during_a_claim_that_finds_nothing_ends_the_worker_after_it(
 
     assert queue.get() == "STOP"
     assert happened == ["claimed", "ended"]
+
+
+def test_nothing_is_claimed_from_a_database_of_another_version(
+    queue: ClaimQueue, thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = ["The database is behind this version: run `manage.py migrate` first."]
+    monkeypatch.setattr(claim, "schema_problem", lambda: problems[0] if problems else None)
+    monkeypatch.setattr(claim, "_RETRY_AFTER_MS", 20)
+    task = make_task()
+    waiting = thread.submit(queue.get)
+    wait_for(lambda: WorkerHost.objects.filter(owner=this_worker(), state="unhealthy").exists())
+    assert WorkerHost.objects.get(owner=this_worker()).detail == problems[0]
+    task.refresh_from_db()
+    assert task.status == TaskStatus.QUEUED
+
+    problems.clear()
+
+    assert waiting.result(10)["args"][0] == task.id

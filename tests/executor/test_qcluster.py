@@ -9,6 +9,7 @@ import psutil
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django_q import cluster as django_q_cluster
 from django_q.conf import Conf
 from django_q.models import Schedule
@@ -153,3 +154,42 @@ def test_a_sentinel_that_does_not_end_is_killed_with_all_that_it_started(
 
 def test_one_that_was_never_started_has_nothing_to_stop() -> None:
     assert not BoundedCluster().stop()
+
+
+def test_a_database_of_another_version_is_refused() -> None:
+    newest = MigrationRecorder.Migration.objects.filter(app="inference").latest("id")
+    name = newest.name
+    newest.delete()
+    try:
+        with pytest.raises(CommandError, match=r"behind this version: run `manage\.py migrate`"):
+            call_command("qcluster")
+    finally:
+        MigrationRecorder.Migration.objects.create(app="inference", name=name)
+    ahead = MigrationRecorder.Migration.objects.create(app="inference", name="9999_from_the_future")
+    try:
+        with pytest.raises(CommandError, match=r"ahead of this version \(it has 9999_from_the_future\)"):
+            call_command("qcluster")
+    finally:
+        ahead.delete()
+
+
+def test_a_worker_that_stands_still_in_a_transaction_does_not_keep_its_task(
+    sentinel_does: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Conf, "CLUSTER_NAME", qcluster.BROWSER_CLUSTER)
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"]))
+    told = PacketQueue()
+
+    def ask(stop: PipeEvent) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            told.put(cursor.fetchone()[0])
+        connection.close()
+
+    sentinel_does(ask)
+    with pytest.raises(SystemExit):
+        call_command("qcluster")
+    connection.close()
+
+    assert told.get() == "15s"
+    assert qcluster.IDLE_IN_TRANSACTION_SECONDS < 20  # the lease

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
 from executor import recorder as recorder_module
@@ -179,3 +179,34 @@ def test_nobody_waits_for_a_recorder_that_cannot_write(task: Task, worker_loop: 
         return recorder.failure
 
     assert isinstance(worker_loop.submit(write_in_vain()).result(60), LeaseLostError)
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_batch_whose_answer_was_lost_is_written_once(
+    task: Task, worker_loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    """The connection breaks at the commit: what was sent has been stored, or not."""
+    monkeypatch.setattr(recorder_module.asyncio, "sleep", _no_pause)
+    write = Recorder._write_now
+    answers = iter(["lost"])
+
+    def lose_an_answer(self: Recorder, writes: Any) -> None:
+        for _ in answers:
+            with transaction.atomic():
+                write(self, writes)
+                transaction.set_rollback(not is_committed)
+            raise OperationalError("the connection is lost")
+        write(self, writes)
+
+    monkeypatch.setattr(Recorder, "_write_now", lose_an_answer)
+    worker_loop.submit(session(make(task), record(0))).result(20)
+
+    assert [step.status for step in Step.objects.filter(task=task)] == ["success"]
+    assert [event.data["status"] for event in TaskEvent.objects.filter(task=task, kind="step").order_by("id")] == [
+        "running",
+        "success",
+    ]
+
+
+async def _no_pause(_: float) -> None:
+    return None

@@ -1,14 +1,18 @@
-"""The third limit: what neither a worker's clock nor django-q2's has ended."""
+"""When a rescuer may act, what it does then, and the third limit: what no other clock has ended."""
 
 import subprocess
 import sys
 
 import psutil
 import pytest
+from django.db import connection
+from pytest_django import Settings
 
+from executor import rescuer as rescuer_module
+from executor.broker import BackgroundBroker
 from executor.lease_owner import kill_worker, this_host
-from executor.rescuer import end_overrun
-from inference.models import TaskStatus
+from executor.rescuer import Rescuer, end_overrun, kill_silent_workers
+from inference.models import Task, TaskStatus, WorkerHost
 from tests.factories import make_task
 from tests.inference.services.test_transitions import start_earlier
 
@@ -53,5 +57,150 @@ def test_only_the_process_of_that_name_is_killed() -> None:
             assert not kill_worker(f"{host}/999999999/{start}")
             assert not kill_worker("")
             assert process.poll() is None
+        finally:
+            process.kill()
+
+
+# --- when it may act -----------------------------------------------------------------------------------------
+
+
+class Clocks:
+    """The clock of this machine and the database's, as a rescuer sees them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here, self.there = 1000.0, 5e8
+        # The query takes this long; what comes back is the database's instant at its end.
+        self.answer_after = 0.0
+        monkeypatch.setattr(rescuer_module.time, "monotonic", lambda: self.here)
+        monkeypatch.setattr(rescuer_module, "_database_clock", self._ask)
+
+    def _ask(self) -> tuple[float, float]:
+        self.pass_by(self.answer_after)
+        self.answer_after = 0.0
+        return self.there, 1e6
+
+    def pass_by(self, seconds: float) -> None:
+        self.here += seconds
+        self.there += seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    return Clocks(monkeypatch)
+
+
+@pytest.fixture
+def lost(settings: Settings) -> Task:
+    settings.WORKER_LEASE_SECONDS = 20
+    task = make_task(status=TaskStatus.RUNNING)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_task SET lease_expires_at = statement_timestamp() - interval '1 second'")
+    return task
+
+
+def is_rescued(task: Task) -> bool:
+    task.refresh_from_db()
+    return task.status != TaskStatus.RUNNING
+
+
+def look_for(rescuer: Rescuer, clocks: Clocks, seconds: float) -> None:
+    """Look every two seconds, as a pusher does."""
+    for _ in range(int(seconds / 2)):
+        clocks.pass_by(2)
+        rescuer.look()
+
+
+def test_it_acts_after_a_whole_lease_period_in_touch(clocks: Clocks, lost: Task) -> None:
+    rescuer = Rescuer()
+    look_for(rescuer, clocks, 20)
+    assert not is_rescued(lost)
+    look_for(rescuer, clocks, 4)
+    assert is_rescued(lost)
+
+
+@pytest.mark.parametrize("gap", ["the query hangs", "this machine sleeps", "the database's clock is set forward"])
+def test_a_break_that_raised_no_error_begins_the_period_anew(clocks: Clocks, lost: Task, gap: str) -> None:
+    """In each of these, workers may have been as unable to renew their leases as the rescuer to see it."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_task SET lease_expires_at = statement_timestamp() + interval '1 hour'")
+    rescuer = Rescuer()
+    look_for(rescuer, clocks, 30)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_task SET lease_expires_at = statement_timestamp() - interval '1 second'")
+    match gap:
+        case "the query hangs":
+            clocks.answer_after = 60
+        case "this machine sleeps":  # its own clock stands meanwhile
+            clocks.there += 60
+        case _:
+            clocks.there += 3600
+
+    look_for(rescuer, clocks, 20)
+    assert not is_rescued(lost)
+    look_for(rescuer, clocks, 4)
+    assert is_rescued(lost)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_rescuer_at_a_time_acts(clocks: Clocks, lost: Task) -> None:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [rescuer_module._ADVISORY_LOCK])
+        rescuer = Rescuer()
+        look_for(rescuer, clocks, 30)
+        assert not is_rescued(lost)
+    finally:
+        other.close()
+    look_for(rescuer, clocks, 4)
+    assert is_rescued(lost)
+
+
+def test_the_background_cluster_looks_for_lost_workers_too(
+    clocks: Clocks, lost: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last browser cluster gone, nobody else would."""
+    broker = BackgroundBroker()
+    monkeypatch.setattr("django_q.brokers.orm.sleep", lambda _: None)
+    for _ in range(12):
+        clocks.pass_by(2)
+        broker.dequeue()
+    assert is_rescued(lost)
+
+
+def test_what_runs_over_its_limit_is_ended_by_the_rescuer(clocks: Clocks) -> None:
+    task = make_task(status=TaskStatus.RUNNING, worker="other-host/1/1", max_timeout_in_minutes=1)
+    start_earlier(task, minutes=33)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_task SET lease_expires_at = statement_timestamp() + interval '1 hour'")
+    look_for(Rescuer(), clocks, 24)
+    assert is_rescued(task)
+
+
+@pytest.mark.parametrize("has_task", [True, False])
+@pytest.mark.parametrize("silent_seconds", [30, 60])
+def test_a_worker_that_lost_its_task_and_says_nothing_is_killed(
+    settings: Settings, has_task: bool, silent_seconds: int
+) -> None:
+    """It would go on in the page beside the task's next attempt."""
+    settings.WORKER_LEASE_SECONDS = 20
+    with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            owner = owner_of(process.pid)
+            task = make_task(status=TaskStatus.RUNNING, worker=owner)
+            WorkerHost.objects.create(owner=owner, host=this_host(), pid=process.pid, state="busy", task_id=task.id)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE inference_workerhost SET seen_at = statement_timestamp() - make_interval(secs => %s)",
+                    [silent_seconds],
+                )
+            if not has_task:
+                Task.objects.update(lease_owner="other-host/1/1")
+            is_to_go = not has_task and silent_seconds == 60
+
+            assert kill_silent_workers() == is_to_go
+            assert (process.poll() is None) == (not is_to_go) or process.wait(10) == -9
         finally:
             process.kill()

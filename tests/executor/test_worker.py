@@ -12,7 +12,9 @@ from urllib.parse import quote
 import psutil
 import pytest
 from django.core.files.storage import default_storage
-from django.db import DataError, connection
+from django.db import OperationalError, connection
+from django.db.models import F
+from django_q.exceptions import TimeoutException
 from pytest_django import Settings
 
 from automation import load
@@ -26,6 +28,7 @@ from executor.loop import WorkerLoop
 from executor.runner import AttemptRunner
 from executor.worker import Stop, StoppedError, Supervisor, WorkerProcess
 from inference.models import CommitPoint, Step, Task, TaskEvent, TaskStatus, WorkerHost
+from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
 from tests import factories
@@ -306,8 +309,9 @@ async def _nothing() -> None:
 def test_a_loop_that_does_not_answer_ends_the_worker_after_the_task_is_written(
     run_claimed: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exits: list[int] = []
-    monkeypatch.setattr(os, "_exit", exits.append)
+    statuses: list[str] = []
+    monkeypatch.setattr(worker, "_kill_browser", lambda: statuses.append(Task.objects.get().status))
+    monkeypatch.setattr(worker, "_leave_stuck_process", _left)
     monkeypatch.setattr(worker, "CLOSE_SECONDS", 0.2)
     stuck = threading.Event()
     task = queued(sleep(60))
@@ -316,14 +320,67 @@ def test_a_loop_that_does_not_answer_ends_the_worker_after_the_task_is_written(
     held = worker.process().loop.submit(_hold(stuck))
     try:
         cancel_tasks(Task.objects.all(), cause={"kind": "test"})
-        assert running.result(10) == "cancelled"
+        with pytest.raises(ProcessLeftError):
+            running.result(10)
     finally:
         stuck.set()
         held.result(5)
 
-    assert exits == [70]
+    # The browser goes first: by the time that the task may be somebody else's, nothing acts in its page any more.
+    assert statuses == ["running"]
     task.refresh_from_db()
     assert task.status == TaskStatus.CANCELLED
+
+
+def test_a_loop_that_does_not_answer_ends_the_worker_also_when_the_lease_is_gone(
+    run_claimed: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would claim the next task, and the old attempt would go on beside it."""
+    settings.WORKER_HEARTBEAT_SECONDS = 0.1
+    monkeypatch.setattr(worker, "_kill_browser", lambda: None)
+    monkeypatch.setattr(worker, "_leave_stuck_process", _left)
+    monkeypatch.setattr(worker, "CLOSE_SECONDS", 0.2)
+    stuck = threading.Event()
+    task = queued(sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    held = worker.process().loop.submit(_hold(stuck))
+    try:
+        Task.objects.update(lease_token=F("lease_token") + 1)
+        with pytest.raises(ProcessLeftError):
+            running.result(10)
+    finally:
+        stuck.set()
+        held.result(5)
+
+
+def test_the_limit_of_django_q2_ends_the_task_with_its_step_and_the_worker(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backstop: its signal comes to a main thread that did not look at the time by itself."""
+    monkeypatch.setattr(worker, "_kill_browser", lambda: None)
+    monkeypatch.setattr(worker, "_leave_stuck_process", _left)
+    task = queued(sleep(60), max_timeout_in_minutes=1)
+
+    def be_stuck(supervisor: Supervisor) -> None:
+        wait_for(lambda: "step 1" in supervisor._runner.now_doing())
+        raise TimeoutException
+
+    monkeypatch.setattr(Supervisor, "_wait_for_something", be_stuck)
+
+    with pytest.raises(ProcessLeftError):
+        run_claimed(task).result(30)
+    task.refresh_from_db()
+    assert task.error.startswith("timed out after 1 minute at step 1 (Sleep 60 s), for ")
+    assert task.attempts.get().cause == "limit"
+
+
+class ProcessLeftError(BaseException):
+    """Instead of the end of the tests' process."""
+
+
+def _left() -> None:
+    raise ProcessLeftError
 
 
 async def _hold(until: threading.Event) -> None:
@@ -387,7 +444,7 @@ def test_an_end_is_written_when_the_database_is_back(
         connection.settings_dict["PORT"] = "1"
         try:
             writing = threads.submit(worker._finish, task.id, task.lease_token, end)
-            wait_for(lambda: "cannot write an attempt's end" in caplog.text)
+            wait_for(lambda: "the database is away" in caplog.text)
         finally:
             connection.settings_dict["PORT"] = right
         assert writing.result(10) == TaskStatus.FAILED
@@ -397,11 +454,90 @@ def test_an_end_is_written_when_the_database_is_back(
     assert task.error == "found nothing"
 
 
-def test_an_end_that_cannot_be_written_at_all_is_not_tried_for_ever() -> None:
-    task = factories.make_task(status=TaskStatus.RUNNING)
+def test_results_that_the_database_refuses_fail_the_task_and_say_so() -> None:
+    task = factories.make_task(status=TaskStatus.RUNNING, max_retries=3)
     end = AttemptEnd(status=TaskStatus.SUCCESS, cause={"kind": "worker"}, output_data=[{"text": "\0"}])
-    with pytest.raises(DataError):
-        worker._finish(task.id, task.lease_token, end)
+
+    assert worker._finish(task.id, task.lease_token, end) == TaskStatus.FAILED
+    task.refresh_from_db()
+    assert task.error == "the database refused the results of this attempt (DataError)"
+    assert task.output_data == []
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "53100"])
+def test_an_end_is_written_again_after_a_deadlock_and_while_the_disk_is_full(
+    monkeypatch: pytest.MonkeyPatch, sqlstate: str
+) -> None:
+    monkeypatch.setattr(worker, "DATABASE_RETRY_SECONDS", 0.0)
+    task = factories.make_task(status=TaskStatus.RUNNING)
+    finish = transitions.finish_attempt
+    refusals = iter([sqlstate])
+
+    def refuse_once(*arguments: Any) -> Any:
+        for code in refusals:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
+        return finish(*arguments)
+
+    monkeypatch.setattr(transitions, "finish_attempt", refuse_once)
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause={"kind": "worker"}, output_data=[{"text": "done"}])
+
+    assert worker._finish(task.id, task.lease_token, end) == TaskStatus.SUCCESS
+    task.refresh_from_db()
+    assert task.output_data == [{"text": "done"}]
+
+
+def test_what_is_over_a_limit_of_the_database_is_not_asked_for_ever() -> None:
+    def over_a_limit() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '54000'; END $$")
+
+    with pytest.raises(OperationalError):
+        worker.patiently(over_a_limit)
+
+
+def test_a_start_whose_answer_was_lost_is_not_made_twice_and_not_given_up(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks between the commit and its answer."""
+    monkeypatch.setattr(worker, "DATABASE_RETRY_SECONDS", 0.0)
+    start = transitions.start_attempt
+    answers = iter(["lost"])
+
+    def lose_an_answer(*arguments: Any) -> bool:
+        has_started = start(*arguments)
+        for _ in answers:
+            raise OperationalError("the connection is lost")
+        return has_started
+
+    monkeypatch.setattr(transitions, "start_attempt", lose_an_answer)
+    task = queued(say("done"))
+
+    assert run_claimed(task).result(30) == "success"
+    assert list(TaskEvent.objects.filter(task=task, kind="status").values_list("status", flat=True)) == [
+        "queued",
+        "allocated",
+        "running",
+        "success",
+    ]
+
+
+@pytest.mark.parametrize("read", ["_task_and_number", "_document"])
+def test_a_database_that_is_away_as_an_attempt_begins_costs_nothing(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    monkeypatch.setattr(worker, "DATABASE_RETRY_SECONDS", 0.0)
+    original = getattr(worker, read)
+    outages = iter(["away"])
+
+    def away_once(*arguments: Any) -> Any:
+        for _ in outages:
+            raise OperationalError("the connection is lost")
+        return original(*arguments)
+
+    monkeypatch.setattr(worker, read, away_once)
+
+    assert run_claimed(queued(say("done"))).result(30) == "success"
 
 
 # --- the supervisor by itself --------------------------------------------------------------------------------

@@ -26,8 +26,9 @@ from optexity_site import embedded_db
 
 logger = logging.getLogger(__name__)
 
-# All is to be gone 10 s after the signal: the tasks' grace, closing, and a second for the database.
-STOP_SECONDS = 9.0
+# What everything gets after the grace of the tasks, before it is killed: with the default grace, and a second for the
+# database, all is gone 10 s after the signal, which is when containers are killed.
+CLOSING_SECONDS = 1.5
 READY_SECONDS = 60.0
 DATABASE_LOOK_SECONDS = 1.0
 EXIT_IN_USE = 4
@@ -69,7 +70,7 @@ class Command(BaseCommand):
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            children.stop(within_seconds=STOP_SECONDS)
+            children.stop(within_seconds=settings.SHUTDOWN_GRACE_SECONDS + CLOSING_SECONDS)
 
     def _watch(self, children: Children, host: str, port: int) -> None:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared

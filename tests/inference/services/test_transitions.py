@@ -263,3 +263,98 @@ def test_one_that_is_to_be_cancelled_is_cancelled_when_it_runs_on() -> None:
 
     assert transitions.take_overrun(task.id, task.lease_owner) == TaskStatus.CANCELLED  # type: ignore[arg-type]
     assert task.events.last().cause == {"kind": "user", "id": "maya"}  # type: ignore[union-attr]
+
+
+def test_a_worker_that_was_told_to_stop_and_killed_uses_up_no_retry() -> None:
+    task = running_task(max_retries=1)
+    transitions.mark_stopping(task.id, task.lease_token)
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    task.refresh_from_db()
+    assert (task.status, task.retry_count) == ("queued", 0)
+    attempt = task.attempts.get()
+    assert (attempt.cause, attempt.error) == ("shutdown", "worker stopped")
+
+
+def test_a_stop_is_noted_for_the_own_attempt_only_and_not_after_its_end() -> None:
+    task = running_task()
+    transitions.mark_stopping(task.id, task.lease_token + 1)
+    assert task.attempts.get().cause == ""
+    transitions.finish_attempt(task.id, task.lease_token, AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE))
+    transitions.mark_stopping(task.id, task.lease_token)
+    assert task.attempts.get().cause == "test"
+
+
+def test_a_start_whose_answer_was_lost_is_known_by_its_owner_and_token() -> None:
+    task = running_task(worker="host/1/1")
+    assert transitions.has_started(task.id, task.lease_token, owner="host/1/1")
+    # The number may be given twice after a crash of the database, which loses claims that were not yet on disk.
+    assert not transitions.has_started(task.id, task.lease_token, owner="host/2/2")
+    assert not transitions.has_started(task.id, task.lease_token + 1, owner="host/1/1")
+    cancel_tasks(Task.objects.all(), cause=CAUSE)
+    assert not transitions.has_started(task.id, task.lease_token, owner="host/1/1")
+
+
+def test_a_step_that_ran_for_longer_than_the_column_holds_does_not_keep_its_task_from_being_rescued() -> None:
+    task = running_task()
+    make_step(task, status=StepStatus.RUNNING)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE inference_step SET started_at = statement_timestamp() - interval '40 days'")
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    assert task.steps.get().duration_ms == 2**31 - 1
+
+
+def test_a_task_that_cannot_be_rescued_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = running_task(), running_task()
+    for task in (bad, good):
+        expire(task)
+    rescue = transitions._rescue
+
+    def refuse_one(task: Task) -> None:
+        if task.id == bad.id:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 / 0")
+        rescue(task)
+
+    monkeypatch.setattr(transitions, "_rescue", refuse_one)
+    assert transitions.rescue_expired() == 1
+    good.refresh_from_db()
+    assert good.status == "failed"
+    assert "cannot rescue a task" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_holds_keeps_no_other_task_waiting() -> None:
+    """A worker that was stopped within its own transaction still holds its task."""
+    held, other = running_task(), running_task()
+    for task in (held, other):
+        expire(task)
+    holder = connection.copy()
+    try:
+        holder.set_autocommit(False)
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM inference_task WHERE id = %s FOR SHARE", [held.id])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")  # instead of a test that hangs
+        try:
+            assert transitions.rescue_expired() == 1
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+    finally:
+        holder.rollback()
+        holder.close()
+    other.refresh_from_db()
+    assert other.status == "failed"
+    assert transitions.rescue_expired() == 1
+
+
+def test_only_whose_turn_it_is_rescues() -> None:
+    task = running_task()
+    expire(task)
+    assert transitions.rescue_expired(may_act=lambda: False) == 0
+    task.refresh_from_db()
+    assert task.status == "running"
