@@ -152,11 +152,15 @@ def shut_down() -> None:
     """Close browser and loop; called when the worker ends in order or is recycled."""
     if _process is None or _process_pid != os.getpid():
         return
+    # The process ends either way; what is left of the browser is killed by the next one.
     try:
         _process.loop.submit(_process.pool.close()).result(timeout=CLOSE_SECONDS)
-        _process.loop.stop()
-    except Exception as error:  # the process ends either way; what is left of the browser is killed by the next one
+    except Exception as error:
         logger.warning("the browser did not close in order: %s", type(error).__name__)
+    try:
+        _process.loop.stop()
+    except TimeoutError:
+        logger.warning("the event loop did not end in time")
 
 
 def run(task_id: UUID, token: int) -> str:
