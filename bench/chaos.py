@@ -42,6 +42,7 @@ SUBMIT_SECONDS = 120.0
 END_SECONDS = 600.0
 SMALL_FILE_SYSTEM_MB = 32
 FULL_SECONDS = 2.0
+MAX_RETRIES = 2
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Report:
     answers_lost: int = 0
     problems: list[str] = field(default_factory=list[str])
     unexpected: list[str] = field(default_factory=list[str])  # lines of the log about what ended or failed so
+    tried_again: int = 0  # tasks with more than one attempt
     statuses: Counter[str] = field(default_factory=Counter[str])
     errors: Counter[str] = field(default_factory=Counter[str])
     seconds: float = 0.0
@@ -88,6 +90,8 @@ def run(folder: Path, options: argparse.Namespace, report: Report) -> None:
         server = Server(folder, portal, TMPDIR=str(temporary), WORKER_MIN_FREE_DISK_MB="0")
         stack.callback(delete_database, server, report)
         server.prepare()
+        for name in ("northwind-record-effect", "northwind-slow-effect"):
+            allow_retries(server, name)
         server.start(workers=options.workers)
         faults = Faults(server, random.Random(options.seed), report, disk)
         try:
@@ -98,6 +102,15 @@ def run(folder: Path, options: argparse.Namespace, report: Report) -> None:
         finally:
             server.stop(within=30)
             judge_what_is_left(before, server, temporary, report)
+
+
+def allow_retries(server: Server, name: str) -> None:
+    """So that an attempt that was cut off before its commit point is followed by another, which is where an effect
+    could come twice."""
+    file = server.folder / f"{name}.json"
+    document = {**json.loads(file.read_text()), "max_retries": MAX_RETRIES}
+    file.write_text(json.dumps(document))
+    server.manage("import_automation", str(file), expect=0)
 
 
 # --- the tasks -----------------------------------------------------------------------------------------------------
@@ -333,6 +346,8 @@ def judge(server: Server, portal: Portal, report: Report) -> None:
             report.problems.append(f"{effect}: happened {count} times ({status})")
         if status == "success" and count != 1:
             report.problems.append(f"{effect}: success, and it happened {count} times")
+    more_than_one = "SELECT count(*) FROM (SELECT FROM inference_attempt GROUP BY task_id HAVING count(*) > 1) AS tasks"
+    report.tried_again = server.sql(more_than_one)[0][0]
     for line in server.log.read_text(errors="replace").splitlines():
         if "unexpectedly" in line:
             report.unexpected.append(line[:300])
@@ -383,6 +398,7 @@ def delete_database(server: Server, report: Report) -> None:
 def tell(report: Report, options: argparse.Namespace) -> None:
     print(f"seed {report.seed}: {len(report.accepted)} of {options.tasks} tasks accepted in {report.seconds:.0f} s")
     print(f"  answers that were lost and asked for again: {report.answers_lost}")
+    print(f"  tasks with more than one attempt: {report.tried_again}")
     for title, counts in (("faults", report.faults), ("tasks", report.statuses), ("errors", report.errors)):
         print(f"  {title}: {', '.join(f'{count} {name}' for name, count in counts.most_common()) or 'none'}")
     for line in report.unexpected[:20]:

@@ -74,8 +74,9 @@ def make_application() -> Application:
 
         if not settings.DATABASE_URL:
             embedded_db.acquire(settings.DATA_DIR)
+        django = get_wsgi_application()
         _require_schema()
-        application = FewAtOnce(get_wsgi_application(), limit=settings.WEB_THREADS)
+        application = FewAtOnce(django, limit=settings.WEB_THREADS)
         return ChunkedBodies(application, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     except (SettingError, embedded_db.EmbeddedDatabaseError) as error:
         sys.stderr.write(f"{error}\n")
