@@ -1,6 +1,7 @@
 """`manage.py serve`: one address, one signal, nothing left behind; and restarts that lose and repeat nothing."""
 
 import json
+import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -11,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.acceptance.conftest import ROOT, Server, wait_for
+from tests.acceptance.conftest import ROOT, Server, title_of, wait_for
 
 pytestmark = pytest.mark.acceptance
 
@@ -91,6 +92,32 @@ def test_stopping_and_starting_with_50_queued_tasks_loses_and_repeats_nothing(se
     assert {task["status"] for task in tasks} == {"success"}, {task["error"] for task in tasks}
     counted = server.portal.effects()
     assert {effect: counted.get(effect, 0) for effect in effects} == dict.fromkeys(effects, 1)
+
+
+def test_a_stop_that_a_task_outlasts_uses_up_no_retry_and_the_next_start_runs_it(server: Server) -> None:
+    """Its worker is stopped with SIGSTOP, so that it cannot even write an end, and is killed when its time is over."""
+    file = server.folder / "northwind-slow-effect.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "max_retries": 1}))
+    server.manage("import_automation", str(file))
+    effect = f"outlasts-{uuid4().hex}"
+    task_id = server.submit_effect(effect, seconds=30)
+    server.wait_for_status(task_id, "running", seconds=30)
+    worker = next(each for each in server.workers() if "processing" in title_of(each))
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(
+        lambda: server.sql("SELECT cause FROM inference_attempt WHERE task_id = %s", task_id) == [("shutdown",)],
+        seconds=8,
+        what="the stop is noted",
+    )
+    worker.suspend()
+    server.process.wait(20)
+    server.process = None
+    server.start()
+    task = server.ended(task_id, seconds=120)
+    assert (task["status"], task["retry_count"]) == ("success", 0)
+    assert next((each["cause"], each["error"]) for each in task["attempts"]) == ("shutdown", "worker stopped")
+    assert server.portal.effects()[effect] == 1
 
 
 def test_a_second_serve_on_the_same_folder_says_who_has_it(server: Server) -> None:
