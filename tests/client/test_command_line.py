@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -110,6 +111,9 @@ def test_parameters_come_from_json_and_options(wire: Wire, tmp_path: Path, sourc
         (["logs", TASK, "--timeout", "3"], None),
         (["export", "--json", "--format", "csv"], None),
         (["automations", "put", "claims-status", "-"], "[]"),
+        (["automations", "get", ".."], None),
+        (["submit", "claims-status", "-p", "a=\udc80"], None),
+        (["submit", "claims-status", "--key-file", os.devnull], None),
         (["completion", "tcsh"], None),
         (["nothing"], None),
     ],
@@ -221,19 +225,56 @@ def test_steps_are_shown_as_they_happen(wire: Wire) -> None:
     wire.routes["GET", f"{TASK_PATH}/steps"] = Reply(200, {"steps": []})
     wire.routes["GET", f"{TASK_PATH}/events"] = stream(event(1, "step", **STEP), event(2, "status", status="success"))
     wire.routes["GET", TASK_PATH] = Reply(200, ENDED, until=told_step)
-    with subprocess.Popen(
-        [sys.executable, "-m", "optexity_server", "wait", TASK],
-        env={**os.environ, KEY_VARIABLE: KEY, URL_VARIABLE: wire.url, "PYTHONPATH": str(ROOT / "client" / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with _process(wire, "wait", TASK) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "   1  success  Sign in\n"
         told_step.set()
         output, rest = process.communicate(timeout=30)
     assert (process.returncode, json.loads(output)) == (0, ENDED["output_data"])
     assert rest == f"Task {TASK}: success after 3.2 s\n"
+
+
+def test_a_result_is_told_also_if_the_server_has_gone_since(wire: Wire) -> None:
+    run_to_end(wire)
+    wire.routes["GET", f"{TASK_PATH}/steps"] = refused(500)
+    done = program(wire, "wait", TASK)
+    assert (done.exit_code, json.loads(done.stdout)) == (0, ENDED["output_data"])
+
+
+def test_a_run_that_cannot_be_watched_names_its_task(wire: Wire) -> None:
+    run_to_end(wire)
+    wire.routes["GET", TASK_PATH] = refused(403, "API key lacks the 'read' scope")
+    done = program(wire, "run", "claims-status", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["task_id"] == TASK
+
+
+def test_ctrl_c_leaves_the_task_alone(wire: Wire) -> None:
+    never = threading.Event()
+    run_to_end(wire)
+    wire.routes["GET", TASK_PATH] = Reply(200, ENDED, until=never)
+    try:
+        with _process(wire, "run", "claims-status") as process:
+            assert process.stderr is not None
+            lines = [process.stderr.readline(), process.stderr.readline()]
+            assert "Sign in" in lines[1]
+            process.send_signal(signal.SIGINT)
+            output, rest = process.communicate(timeout=30)
+    finally:
+        never.set()
+    assert (process.returncode, output) == (130, "")
+    assert rest == f"The task goes on: optexity-server wait {TASK}\n"
+    assert [each for each in paths(wire.asked) if "cancel" in each] == []
+
+
+def _process(wire: Wire, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "optexity_server", *arguments],
+        env={**os.environ, KEY_VARIABLE: KEY, URL_VARIABLE: wire.url, "PYTHONPATH": str(ROOT / "client" / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_without_events_the_steps_are_looked_at(wire: Wire) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optexity_server import ConnectionFailedError, NotFoundError, UnexpectedAnswerError
-from optexity_server.listening import MAX_EVENT_CHARACTERS, EventReader
+from optexity_server.listening import MAX_EVENT_CHARACTERS, EventReader, Listening
+from optexity_server.retrying import RetryPolicy
 from tests.client.wire import TASK, Reply, Wire, do, event, hung_up, paths, refused, stream, task
 
 EVENTS = f"GET /api/v1/tasks/{TASK}/events"
@@ -65,6 +66,23 @@ def test_no_such_task_is_told_at_once(wire: Wire, kind: str) -> None:
     with pytest.raises(NotFoundError):
         do(kind, wire.url, lambda client: client.events(TASK))
     assert len(wire.asked) == 1
+
+
+def test_a_stream_with_nothing_but_comments_may_break_any_number_of_times() -> None:
+    now = 0.0
+    broken = ConnectionFailedError("broken")
+    listening = Listening(TASK, None, RetryPolicy(1, 10), clock=lambda: now)
+    for _ in range(20):
+        listening.call()
+        now += 15
+        assert list(listening.feed(b": still here\n\n")) == []
+        now += 45
+        assert listening.failed(broken) > 0
+    # One that ends at once is none of those.
+    listening.call()
+    assert list(listening.feed(b": still here\n\n")) == []
+    with pytest.raises(ConnectionFailedError):
+        listening.failed(broken)
 
 
 WHOLE = f'\ufeffretry: 3\r\n: hi\r\n\r\n{RUNNING}id: 8\revent: step\rdata: {{"label":\rdata: "é"}}\r\r{ENDED}'.encode()

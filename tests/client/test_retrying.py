@@ -129,6 +129,17 @@ def test_pauses_end_with_the_limit_of_all_of_them() -> None:
     assert 100 - LONGEST_PAUSE_SECONDS <= now <= 100
 
 
+def test_the_time_for_retries_begins_with_the_first_failure() -> None:
+    now = 0.0
+    patience = Patience(RetryPolicy(5, 10), clock=lambda: now)
+    now = 90.0  # as long as an answer that was held
+    assert patience.pause_after(BROKEN) is not None
+    now = 101.0
+    assert patience.pause_after(BROKEN) is None
+    patience = Patience(RetryPolicy(5, 100), until=95.0, clock=lambda: now)
+    assert patience.pause_after(BROKEN) is None
+
+
 def test_a_policy_without_retries_tries_once() -> None:
     error, calls, _ = drive(ask(GET, RetryPolicy(0, 120)), [BROKEN])
     assert error is BROKEN

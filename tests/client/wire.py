@@ -5,6 +5,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -113,8 +114,9 @@ class Wire:
                     self.send_header("Connection", "close")
                 elif "Content-Length" not in reply.headers:
                     self.send_header("Content-Length", str(len(content) * 2 if reply.cut else len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                with suppress(ConnectionError):  # who asked may have had enough
+                    self.end_headers()
+                    self.wfile.write(content)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Quiet."""

@@ -5,7 +5,8 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import codecs
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from optexity_server.calls import Call
@@ -15,6 +16,9 @@ from optexity_server.operations import task_path
 from optexity_server.retrying import Patience, RetryPolicy
 
 MAX_EVENT_CHARACTERS = 1024 * 1024
+# A stream that has lived so long was a good one, also if nothing but the server's comments came: a step may take
+# minutes. A shorter one counts as a failure, so that one that ends at once is not opened without end.
+GOOD_STREAM_SECONDS = 5.0
 
 
 class EventReader:
@@ -81,11 +85,19 @@ class Listening:
     how long to pause, until `is_over`.
     """
 
-    def __init__(self, task_id: str, last_event_id: str | int | None, policy: RetryPolicy) -> None:
+    def __init__(
+        self,
+        task_id: str,
+        last_event_id: str | int | None,
+        policy: RetryPolicy,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = task_path(task_id, "/events")
         self._last_event_id = None if last_event_id is None else str(last_event_id)
         self._policy = policy
-        self._patience = Patience(policy)
+        self._clock = clock
+        self._opened_at = 0.0
+        self._patience = Patience(policy, clock=clock)
         self._reader = EventReader()
         self._is_over = False
 
@@ -97,16 +109,19 @@ class Listening:
         """The request for what comes behind the last event."""
         self._reader = EventReader()
         self._reader.last_event_id = self._last_event_id
+        self._opened_at = self._clock()
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
         if self._last_event_id:
             headers["Last-Event-ID"] = self._last_event_id
         return Call("GET", self._path, headers=headers, is_repeatable=True)
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
+        if self._clock() - self._opened_at >= GOOD_STREAM_SECONDS:
+            self._patience = Patience(self._policy, clock=self._clock)
         for event in self._reader.feed(chunk):
             # Known before the caller has it: one that is given out is not asked for again.
             self._last_event_id = self._reader.last_event_id
-            self._patience = Patience(self._policy)
+            self._patience = Patience(self._policy, clock=self._clock)
             self._is_over = self._is_over or event.ends_task
             yield event
             if self._is_over:

@@ -1,5 +1,6 @@
 """Which failed request is sent again, and when."""
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """At most `retries` more tries, begun within `max_retry_seconds` of the first."""
+    """At most `retries` more tries, begun within `max_retry_seconds` of the first failure."""
 
     retries: int = 5
     max_retry_seconds: float = 120.0
@@ -42,14 +43,18 @@ class Patience:
 
     def __post_init__(self) -> None:
         self.failures = 0
-        ends_at = self.clock() + self.policy.max_retry_seconds
-        self._ends_at = ends_at if self.until is None else min(ends_at, self.until)
+        self._ends_at = math.inf
 
     def pause_after(self, error: OptexityError) -> float | None:
         """Seconds to wait before the next try; None when there is none. Never less than the server's Retry-After, and
         none at all when that is later than the policy allows."""
         if not is_passing(error) or self.failures >= self.policy.retries:
             return None
+        if not self.failures:
+            # From now on, not from the first try: an answer that was held for a minute has not used anything up.
+            self._ends_at = min(
+                self.clock() + self.policy.max_retry_seconds, math.inf if self.until is None else self.until
+            )
         pause = jittered(min(FIRST_PAUSE_SECONDS * 2**self.failures, LONGEST_PAUSE_SECONDS))
         if isinstance(error, ApiError) and error.retry_after is not None:
             # Not all of those that were sent away together come back together.

@@ -1,6 +1,7 @@
 """Waiting for a task while its steps are shown."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -43,10 +44,12 @@ def follow_lines(session: Session, task_id: str, timeout: float | None) -> Exit:
     timeline, hear = Timeline(), None
     if output.as_json:
         hear = _as_json(output)
-    elif not output.has_live_screen():
+    # With stdout in a file, the file gets the steps.
+    live = output.has_live_screen() and sys.stdout.isatty()
+    if not live and hear is None:
         timeline = Timeline(lambda line: output.result(None, line.text))
     try:
-        task = asyncio.run(_follow(session, task_id, timeline, timeout, live=output.has_live_screen(), hear=hear))
+        task = asyncio.run(_follow(session, task_id, timeline, timeout, live=live, hear=hear))
     except WaitTimeoutError as error:
         return output.fail(error)
     output.say(ending(task))
@@ -102,7 +105,9 @@ async def _follow(
                 with suppress(asyncio.CancelledError):
                     await listener
             timeline.status = task.status
-            timeline.see(await handle.steps())
+            # How the task ended is known: that is told also if the server has gone since.
+            with suppress(OptexityError):
+                timeline.see(await handle.steps())
             return task
 
 

@@ -36,6 +36,8 @@ class Output:
         self.as_json = as_json
         # Whether stdout takes one object for each line, so that an error is none of them.
         self.is_stream = False
+        # The task that an error is about, for who has not been told its id on stdout.
+        self.task_id: str | None = None
         self.stderr = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
     def result(self, value: Any, text: str | None = None) -> None:
@@ -57,7 +59,8 @@ class Output:
         """Tell what went wrong; the exit code of it."""
         self.say(f"Error: {described(error)}")
         if self.as_json and not self.is_stream:
-            self.json_line(error_object(error))
+            about = {} if self.task_id is None else {"task_id": self.task_id}
+            self.json_line(error_object(error) | about)
         return exit_code_of(error)
 
     def has_live_screen(self) -> bool:

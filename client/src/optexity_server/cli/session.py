@@ -1,5 +1,6 @@
 """What every command has: the options about the server, the output, and one place where errors become exit codes."""
 
+import errno
 import functools
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,9 @@ class Session:
     def __init__(self, url: str | None, key_file: Path | None, *, as_json: bool) -> None:
         self.output = Output(as_json=as_json)
         self._url = url
-        self._key = None if key_file is None else key_file.read_text(encoding="utf-8").strip()
+        self._key = None if key_file is None else key_file.read_text(encoding="utf-8", errors="replace").strip()
+        if self._key == "":
+            raise click.UsageError("--key-file: the file is empty")
 
     def client(self) -> Client:
         return self._warned(lambda: Client(self._url, self._key))
@@ -64,7 +67,16 @@ def server_command(function: F) -> F:
             code = function(session, *arguments, **options)
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
-        except (OptexityError, FileExistsError, FileNotFoundError, PermissionError) as error:
+        except OptexityError as error:
+            code = session.output.fail(error)
+        except UnicodeError:
+            # Its message would repeat the text.
+            raise click.UsageError("an argument or a file is not in UTF-8") from None
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read the output has gone; click knows that
             code = session.output.fail(error)
         context.exit(int(code or Exit.OK))
 

@@ -122,6 +122,7 @@ def run(
         handle = client.submit(endpoint_name, gather(pairs, empty, input_file), **_options(given))
     assert handle.answer is not None  # noqa: S101 - a submission has its answer
     _warn(session.output, handle.answer.warnings)
+    session.output.task_id = handle.task_id
     session.output.say(f"Task {handle.task_id}" + (" was there before" if handle.duplicate else ""))
     return follow_to_end(session, handle.task_id, timeout)
 
