@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ def test_ctrl_c_leaves_the_task_alone(wire: Wire) -> None:
     run_to_end(wire)
     wire.routes["GET", TASK_PATH] = Reply(200, ENDED, until=never)
     try:
-        with _process(wire, "run", "claims-status") as process:
+        with _process(wire, "run", "claims-status", start=_INTERRUPTIBLE) as process:
             assert process.stderr is not None
             lines = [process.stderr.readline(), process.stderr.readline()]
             assert "Sign in" in lines[1]
@@ -267,9 +268,16 @@ def test_ctrl_c_leaves_the_task_alone(wire: Wire) -> None:
     assert [each for each in paths(wire.asked) if "cancel" in each] == []
 
 
-def _process(wire: Wire, *arguments: str) -> subprocess.Popen[str]:
+# A shell has its background jobs ignore Ctrl-C, and their children inherit that; the tests may be such a job.
+_INTERRUPTIBLE = (
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import optexity_server.__main__",
+)
+
+
+def _process(wire: Wire, *arguments: str, start: Sequence[str] = ("-m", "optexity_server")) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "optexity_server", *arguments],
+        [sys.executable, *start, *arguments],
         env={**os.environ, KEY_VARIABLE: KEY, URL_VARIABLE: wire.url, "PYTHONPATH": str(ROOT / "client" / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

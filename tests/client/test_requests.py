@@ -254,7 +254,8 @@ def test_a_wait_that_is_over_says_how_the_task_stands(wire: Wire, kind: str) -> 
         do(kind, wire.url, lambda client: client.handle(TASK).wait(timeout=0.3))
     assert raised.value.task is not None
     assert raised.value.task.status == "running"
-    assert len(wire.asked) == 2
+    # Looked at again at its end, unless the first answer took as long.
+    assert len(wire.asked) in (1, 2)
     with pytest.raises(WaitTimeoutError):
         do(kind, wire.url, lambda client: client.handle(TASK).wait(timeout=0))
     with pytest.raises(ValueError, match="negative"):

@@ -46,7 +46,8 @@ class Client:
 
     `url` and `key` are taken from OPTEXITY_SERVER_URL and OPTEXITY_SERVER_KEY if not given. `timeout` is in seconds,
     for each part of an answer. `verify` is what httpx takes: an `ssl.SSLContext` for a certificate authority of your
-    own. What may be repeated is tried up to `retries` more times, begun within `max_retry_seconds`.
+    own. What may be repeated is tried up to `retries` more times, begun within `max_retry_seconds` of the
+    first failure.
     """
 
     def __init__(
