@@ -91,7 +91,17 @@ def test_no_path_of_a_machine_and_no_stand_in_is_in_the_code() -> None:
     suspicious = re.compile(r"/root/|/home/\w+/|\bTODO\b|\bFIXME\b|NotImplementedError")
     sources = [
         path
-        for folder in ("automation", "inference", "executor", "optexity_site", "demo", "bin", "templates", "docs")
+        for folder in (
+            "automation",
+            "inference",
+            "executor",
+            "optexity_site",
+            "demo",
+            "bin",
+            "templates",
+            "docs",
+            "client",
+        )
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.suffix in ("", ".py", ".html", ".md", ".sh") and "__pycache__" not in path.parts
     ]
