@@ -377,7 +377,7 @@ class Recorder:
             except (OperationalError, InterfaceError):
                 if time.monotonic() > deadline:
                     raise
-                logger.warning("database away, writing again soon", extra={"task_id": str(self._task_id)})
+                logger.warning("database away, writing again soon")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 3.0)
 

@@ -11,14 +11,12 @@ import select
 import signal
 import socket
 import time
-import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from multiprocessing.util import Finalize
-from pathlib import Path
 from types import FrameType
 from typing import Any
 from uuid import UUID
@@ -27,6 +25,7 @@ import psycopg
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
+from structlog.contextvars import bound_contextvars
 
 import automation
 from executor import presence
@@ -42,6 +41,7 @@ from executor.storable import storable, storable_text
 from inference.models import Attempt, AutomationVersion, Task, TaskStatus
 from inference.services import transitions
 from inference.services.transitions import AttemptEnd
+from optexity_site.log import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -158,13 +158,19 @@ def run(task_id: UUID, token: int) -> str:
     """
     me = begin_task()
     try:
-        if me.told_to_end.is_set() or not transitions.start_attempt(task_id, token):
-            cause = {"kind": "worker", "id": this_worker()}
-            return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
-        presence.report_busy(task_id)
-        return _run_attempt(me, task_id, token)
+        # In every log line from here on; the loop's thread gets it with the work.
+        with bound_contextvars(task_id=str(task_id)):
+            return _run_claimed(me, task_id, token)
     finally:
         end_task(me)
+
+
+def _run_claimed(me: WorkerProcess, task_id: UUID, token: int) -> str:
+    if me.told_to_end.is_set() or not transitions.start_attempt(task_id, token):
+        cause = {"kind": "worker", "id": this_worker()}
+        return str(transitions.give_back(task_id, token, cause=cause) or Stop.LEASE_LOST.value)
+    presence.report_busy(task_id)
+    return _run_attempt(me, task_id, token)
 
 
 def begin_task() -> WorkerProcess:
@@ -184,7 +190,7 @@ def end_task(me: WorkerProcess) -> None:
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
     task = Task.objects.select_related("version", "automation").get(id=task_id)
     number = Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
-    logger.info("attempt began", extra={"task_id": task_id, "attempt": number})
+    logger.info("attempt began", extra={"attempt": number})
     runner: AttemptRunner | None = None
     supervisor: Supervisor | None = None
     try:
@@ -201,18 +207,19 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         end = AttemptEnd(status=TaskStatus.SUCCESS, cause=_cause())
     except StoppedError as stopped:
         if stopped.reason is Stop.LEASE_LOST:
-            logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+            logger.warning("lease lost, nothing written")
             return Stop.LEASE_LOST.value
         if stopped.reason is Stop.TIMED_OUT and runner is not None:
             _tell_timed_out(runner)
         end = stopped.end
     except LeaseLostError:
-        logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+        logger.warning("lease lost, nothing written")
         return Stop.LEASE_LOST.value
     except RunError as error:
         end = AttemptEnd(status=TaskStatus.FAILED, cause=_cause(), error=str(error), may_retry=error.may_retry)
     except Exception as error:  # a mistake of ours must end the task, not the worker
-        logger.error("attempt failed unexpectedly: %s", _where(error), extra={"task_id": task_id})
+        # Without its text, which may quote what a page or a person entered.
+        logger.error("attempt failed unexpectedly: %s at %s", type(error).__name__, place_of(error))
         end = AttemptEnd(
             status=TaskStatus.FAILED,
             cause=_cause(),
@@ -220,7 +227,7 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
             may_retry=True,
         )
     status = _finish(task_id, token, _with_results(end, runner))
-    logger.info("attempt ended", extra={"task_id": task_id, "attempt": number, "status": status})
+    logger.info("attempt ended", extra={"attempt": number, "status": status})
     if supervisor is not None and supervisor.is_stuck:
         _leave_stuck_process()
     return str(status or Stop.LEASE_LOST.value)
@@ -329,7 +336,7 @@ class Supervisor:
             lease = transitions.renew_lease(self._task.id, self._token, lease_seconds=settings.WORKER_LEASE_SECONDS)
         except DatabaseError as error:
             # The rescuer grants a whole lease period after an outage: go on, and try again.
-            logger.warning("cannot renew the lease: %s", type(error).__name__, extra={"task_id": self._task.id})
+            logger.warning("cannot renew the lease: %s", type(error).__name__)
             connection.close()
             return None
         if lease is None:
@@ -371,7 +378,7 @@ def _finish(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
         except DatabaseError as error:
             if connection.connection is not None and connection.is_usable():
                 raise  # the database is there, and refuses what it was given
-            logger.warning("cannot write an attempt's end: %s", type(error).__name__, extra={"task_id": task_id})
+            logger.warning("cannot write an attempt's end: %s", type(error).__name__)
             connection.close()
             time.sleep(DATABASE_RETRY_SECONDS)
 
@@ -413,13 +420,6 @@ def _raw_connection() -> "psycopg.Connection[Any] | None":
 
 def _cause() -> dict[str, Any]:
     return {"kind": "worker", "id": this_worker()}
-
-
-def _where(error: BaseException) -> str:
-    """Class and place of an error, without its text: that may quote what a page or a person entered."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
 
 
 def _say_which_browser(started: "Future[None]") -> None:

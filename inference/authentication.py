@@ -5,6 +5,7 @@ import ipaddress
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
+from structlog.contextvars import bind_contextvars
 
 from inference.errors import UnauthorizedError
 from inference.models import ApiKey
@@ -28,6 +29,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = find_key(sent.pop()) if len(sent) == 1 else None
         if key is None:
             raise UnauthorizedError
+        bind_contextvars(key_id=key.public_id)
         return None, key
 
     def authenticate_header(self, request: Request) -> str:
