@@ -181,7 +181,7 @@ class AttemptRunner:
             except PageNotRespondingError:
                 if is_second_browser:
                     raise
-                await self._pool.restart()
+                await self._pool.restart(reason="page_not_responding")
 
     async def _attempt_in_context(self, *, is_second_browser: bool) -> None:
         folder = await self._make_folder(is_second_browser=is_second_browser)

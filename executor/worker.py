@@ -41,6 +41,8 @@ from executor.storable import storable, storable_text
 from inference.models import Attempt, AutomationVersion, Task, TaskStatus
 from inference.services import transitions
 from inference.services.transitions import AttemptEnd
+from inference.telemetry.counters import counters
+from inference.telemetry.families import PICKUP
 from optexity_site.log import place_of
 
 logger = logging.getLogger(__name__)
@@ -104,6 +106,7 @@ def process() -> WorkerProcess:
         signal.signal(signal.SIGTERM, _on_terminate)
         # multiprocessing's children skip atexit; this is what they run.
         Finalize(None, shut_down, exitpriority=100)
+        Finalize(None, counters.flush, exitpriority=90)
     return _process
 
 
@@ -184,12 +187,15 @@ def end_task(me: WorkerProcess) -> None:
     """There is no task (anymore): end if a signal came meanwhile."""
     me.is_running_task = False
     if me.told_to_end.is_set():
+        counters.flush()
         _end_by_signal()
 
 
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
     task = Task.objects.select_related("version", "automation").get(id=task_id)
     number = Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
+    if task.started_at is not None:  # it has: this attempt is it
+        counters.observe(PICKUP, max(0.0, (task.started_at - task.available_at).total_seconds()))
     logger.info("attempt began", extra={"attempt": number})
     runner: AttemptRunner | None = None
     supervisor: Supervisor | None = None
@@ -345,6 +351,7 @@ class Supervisor:
             self._cancel_cause = lease.cancel_cause
             return Stop.CANCELLED
         presence.report_still_here("busy", self._task.id)
+        counters.flush_if_due()
         return None
 
     def _stop(self, future: "Future[None]", reason: Stop) -> None:
@@ -446,4 +453,5 @@ def _end_by_signal() -> None:
 def _leave_stuck_process() -> None:
     """The event loop does not answer: end the process; the sentinel starts another, which kills the browser."""
     logger.error("the event loop is stuck, the worker ends")
+    counters.flush()
     os._exit(70)

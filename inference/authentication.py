@@ -48,9 +48,12 @@ def _sent_keys(request: Request) -> set[str]:
 
 
 def is_anonymous_local(request: Request) -> bool:
-    """The quickstart's rule: switched on, a loopback peer, and nothing that tells of a proxy in between."""
-    if not settings.ALLOW_ANONYMOUS_LOCAL:
-        return False
+    """The quickstart's rule: switched on, and a program on this machine."""
+    return bool(settings.ALLOW_ANONYMOUS_LOCAL) and is_local_peer(request)
+
+
+def is_local_peer(request: Request) -> bool:
+    """A loopback peer, and nothing that tells of a proxy in between."""
     if any(name == "HTTP_FORWARDED" or name.startswith("HTTP_X_FORWARDED") for name in request.META):
         return False
     return _is_loopback(request.META.get("REMOTE_ADDR", ""))

@@ -15,7 +15,7 @@ from inference.error_handler import as_inference_error, error_body, log_unexpect
 
 logger = logging.getLogger(__name__)
 
-_EXACT = ("/inference", "/api", "/health", "/is_task_running")
+_EXACT = ("/inference", "/api", "/health", "/is_task_running", "/metrics")
 _BELOW = tuple(f"{path}/" for path in _EXACT)
 
 
