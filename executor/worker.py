@@ -36,11 +36,13 @@ from executor.handover import PipeEvent
 from executor.lease_owner import this_worker
 from executor.leftovers import kill_leftovers
 from executor.loop import WorkerLoop
+from executor.recorder import StepRecord
 from executor.runner import AttemptRunner
 from executor.storable import storable, storable_text
-from inference.models import Attempt, AutomationVersion, Task, TaskStatus
+from inference.models import Attempt, AutomationVersion, StepStatus, Task, TaskStatus
 from inference.services import transitions
 from inference.services.transitions import AttemptEnd
+from inference.telemetry import spans
 from inference.telemetry.counters import counters
 from inference.telemetry.families import PICKUP
 from optexity_site.log import place_of
@@ -106,7 +108,7 @@ def process() -> WorkerProcess:
         signal.signal(signal.SIGTERM, _on_terminate)
         # multiprocessing's children skip atexit; this is what they run.
         Finalize(None, shut_down, exitpriority=100)
-        Finalize(None, counters.flush, exitpriority=90)
+        Finalize(None, _write_counts, exitpriority=90)
     return _process
 
 
@@ -154,6 +156,11 @@ def shut_down() -> None:
     _process.loop.stop()
 
 
+def _write_counts() -> None:
+    if _process is not None and _process_pid == os.getpid():
+        counters.flush()
+
+
 def run(task_id: UUID, token: int) -> str:
     """Run the task that this worker has claimed; the new status, for django-q2's log.
 
@@ -188,14 +195,30 @@ def end_task(me: WorkerProcess) -> None:
     me.is_running_task = False
     if me.told_to_end.is_set():
         counters.flush()
+        spans.finish()
         _end_by_signal()
 
 
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
     task = Task.objects.select_related("version", "automation").get(id=task_id)
     number = Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
-    if task.started_at is not None:  # it has: this attempt is it
-        counters.observe(PICKUP, max(0.0, (task.started_at - task.available_at).total_seconds()))
+    assert task.started_at is not None  # noqa: S101 - this attempt is it
+    waited_seconds = max(0.0, (task.started_at - task.available_at).total_seconds())
+    counters.observe(PICKUP, waited_seconds)
+    with spans.attempt(
+        task.traceparent,
+        task_id=str(task_id),
+        automation=task.endpoint_name,
+        number=number,
+        waited_seconds=waited_seconds,
+    ) as traced:
+        status = _run_document(me, task, number=number, token=token, traced=traced)
+        traced.ended(status, failed=status not in (TaskStatus.SUCCESS, TaskStatus.CANCELLED))
+    return status
+
+
+def _run_document(me: WorkerProcess, task: Task, *, number: int, token: int, traced: spans.Traced) -> str:
+    task_id = task.id
     logger.info("attempt began", extra={"attempt": number})
     runner: AttemptRunner | None = None
     supervisor: Supervisor | None = None
@@ -206,6 +229,7 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
             attempt_number=number,
             token=token,
             pool=me.pool,
+            on_step=lambda step: _trace_step(traced, step),
             is_last_attempt=lambda error: transitions.is_last_attempt(task_id, token, may_retry=error.may_retry),
         )
         supervisor = Supervisor(me, task, token, runner)
@@ -448,6 +472,17 @@ def _end_by_signal() -> None:
     shut_down()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _trace_step(traced: spans.Traced, step: StepRecord) -> None:
+    attributes: dict[str, str | int | None] = {
+        "optexity.step.kind": step.kind,
+        "optexity.step.status": step.status.value,
+        "optexity.step.index": step.index,
+        "optexity.step.path": step.path,
+    }
+    seconds = (step.duration_ms or 0) / 1000
+    traced.add(step.kind, seconds=seconds, failed=step.status == StepStatus.FAILED, attributes=attributes)
 
 
 def _leave_stuck_process() -> None:

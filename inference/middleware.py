@@ -4,8 +4,8 @@ hosts, crashes)."""
 import logging
 import re
 import uuid
-from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, cast
 
 from django.core.exceptions import DisallowedHost
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -41,13 +41,12 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response.headers["X-Request-ID"] = request_id
         if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
-            response.streaming_content = _bound(response.streaming_content, get_contextvars())
+            response.streaming_content = _bound(cast("Iterator[bytes]", response.streaming_content), get_contextvars())
         return response
 
 
-def _bound(chunks: Iterable[bytes], fields: dict[str, Any]) -> Generator[bytes]:
-    """`chunks`, each made with `fields` in the log's lines: by then the thread may have other requests."""
-    source = iter(chunks)
+def _bound(source: Iterator[bytes], fields: dict[str, Any]) -> Generator[bytes]:
+    """What `source` gives, made with `fields` in the log's lines: its thread may have other requests by then."""
     try:
         while True:
             with bound_contextvars(**fields):

@@ -23,6 +23,7 @@ from optexity_site.browser_settings import (
 )
 from optexity_site.encryption_key import read_encryption_key
 from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
+from optexity_site.trace_settings import REQUIREMENTS, is_installed, read_collector, read_headers
 from optexity_site.unfold_settings import unfold_settings
 from optexity_site.version import read_version
 
@@ -689,3 +690,25 @@ LOGGING = {
         "_granian": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }
+
+# --- Traces (docs/operations.md) -----------------------------------------------------------------------------
+
+OTEL_EXPORTER_OTLP_ENDPOINT = env_str(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default="",
+    help="Address of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`, to which traces are "
+    "sent; requirements-otel.txt is what they need. Not set: no traces.",
+    check=read_collector,
+)
+OTEL_EXPORTER_OTLP_HEADERS = env_str(
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    default="",
+    help="Headers for the collector, as `name=value,name=value`, values percent-encoded.",
+    check=read_headers,
+)
+OTEL_SERVICE_NAME = env_str("OTEL_SERVICE_NAME", default="optexity", help="Name of this server in traces.")
+if OTEL_EXPORTER_OTLP_ENDPOINT and not is_installed():
+    raise SettingError(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the packages that traces need are not installed: run "
+        f"`pip install -r {REQUIREMENTS}`, or unset it."
+    )

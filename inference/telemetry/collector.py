@@ -7,6 +7,7 @@ have ended.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import psutil
@@ -14,7 +15,6 @@ from django.conf import settings
 from django.db import connection, transaction
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.utils import floatToGoString
 
 from inference.error_handler import DATABASE_AWAY
 from inference.models import ApiKey, Automation
@@ -183,5 +183,7 @@ def _counted(family: Family, samples: Samples) -> Metric:
 def _cumulative(family: Family, parts: Mapping[str, float]) -> list[tuple[str, float]]:
     """Prometheus' buckets of what is stored; bounds that an older version had count in the next one above."""
     stored = [(float(part), value) for part, value in parts.items() if part != "sum"]
-    bounds = [*map(float, family.buckets), float("inf")]
-    return [(floatToGoString(bound), sum(value for at, value in stored if at <= bound)) for bound in bounds]
+    bounds = [*map(float, family.buckets), inf]
+    return [
+        ("+Inf" if bound == inf else repr(bound), sum(value for at, value in stored if at <= bound)) for bound in bounds
+    ]

@@ -21,6 +21,7 @@ from executor.drain import drain
 from executor.handover import PipeEvent
 from executor.seam import BROWSER_CLUSTER
 from inference.housekeeping.schedule import ensure_schedule
+from inference.telemetry import spans
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Command(StockCommand):
         if Conf.CLUSTER_NAME == BROWSER_CLUSTER:
             # Before the fork: each new worker then starts without importing it all again.
             import_module("executor.worker")
+            spans.load()
         else:
             _make_schedules()
         drain.arm()
