@@ -30,6 +30,8 @@ from executor.downloads import let_through
 from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError, first_line
 from executor.masking import Masking
 from executor.upstream_proxy import UpstreamProxy
+from inference.telemetry.counters import counters
+from inference.telemetry.families import BROWSER_RESTARTS
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +196,7 @@ class BrowserPool:
         task wanted may be away for long, and would keep this worker from all other tasks."""
         if not self.is_healthy():
             self._target = None
-            await self.restart()
+            await self.restart(reason="crashed")
 
     async def _start_anew_if_needed(self) -> None:
         try:
@@ -251,8 +253,12 @@ class BrowserPool:
         is_other_browser, self._target = target != (self._target or target_of_default()), target
         if not is_other_browser:
             await self.start()
-        if is_other_browser or not self.is_healthy() or self._is_worn_out():
-            await self.restart()
+        if is_other_browser:
+            await self.restart(reason="channel")
+        elif not self.is_healthy():
+            await self.restart(reason="crashed")
+        elif self._is_worn_out():
+            await self.restart(reason="worn_out")
         options = self._last_options = ContextOptions.of(automation)
         self._begin_task(on_document, report, upstream)
         try:
@@ -374,8 +380,9 @@ class BrowserPool:
             self._kept_end.cancel()
             self._kept_end = None
 
-    async def restart(self) -> None:
-        """A fresh browser, whatever becomes of the old one."""
+    async def restart(self, *, reason: str) -> None:
+        """A fresh browser, whatever becomes of the old one. `reason` is what monitoring counts it under."""
+        counters.count(BROWSER_RESTARTS, reason)
         async with self._starting:
             await self._close_browser()
             await self._start_anew_if_needed()

@@ -22,6 +22,7 @@ from executor.drain import drain
 from executor.handover import STOP, Parent, PipeEvent
 from executor.lease_owner import this_host, this_worker
 from inference.services.schema import schema_problem
+from inference.telemetry.counters import counters
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,9 @@ class ClaimQueue:
         end_task(process())
         is_reported = False
         while not self._must_stop():
+            me = begin_task()  # a signal to end would come in the middle of the statement
+            counters.flush_if_due()
+            end_task(me)
             if not has_browser() or not self.has_room():
                 # It would fail task after task; others may have what it lacks.
                 is_reported = False

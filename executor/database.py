@@ -1,6 +1,7 @@
 """ORM calls of the event loop: one dedicated thread, so one connection, and calls run in the order of asking."""
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -32,7 +33,7 @@ async def in_database(
             connection.close_if_unusable_or_obsolete()
         return func(*args, **kwargs)
 
-    return await asyncio.get_running_loop().run_in_executor(_executor(), call)
+    return await asyncio.get_running_loop().run_in_executor(_executor(), contextvars.copy_context().run, call)
 
 
 async def in_database_patiently(

@@ -6,9 +6,11 @@ Health and the dashboard read it. A row that was not renewed for a minute counts
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import psutil
 from django.db import Error as DatabaseError
 from django.db import connection
 
@@ -19,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 # An idle worker renews its row this often; /health calls a row stale after a minute.
 RENEW_SECONDS = 10
+# Reading the memory of a browser's processes takes some 10 ms, so it is not done with each report.
+MEASURE_SECONDS = 60
 _last_report = 0.0
+_last_measure = 0.0
 _browser = ""
 
 
@@ -45,7 +50,7 @@ def report_unhealthy(detail: str) -> None:
 def report_still_here(state: str = "idle", task_id: UUID | None = None, detail: str = "") -> None:
     """Renew the row when its last report is old enough; called from loops."""
     if time.monotonic() - _last_report >= RENEW_SECONDS:
-        _report(state, task_id=task_id, detail=detail)
+        _report(state, task_id=task_id, detail=detail, memory_bytes=_memory_bytes())
 
 
 def report_gone() -> None:
@@ -56,9 +61,26 @@ def report_gone() -> None:
         logger.warning("cannot report the end: %s", type(error).__name__)
 
 
-def _report(state: str, *, task_id: UUID | None, detail: str = "") -> None:
+def _memory_bytes() -> int | None:
+    """What this worker and its browser take, shared pages by their share (PSS); None while the last answer is fresh
+    enough. Not asked between two tasks: `report_still_here` comes when there is time."""
+    global _last_measure
+    if _last_measure and time.monotonic() - _last_measure < MEASURE_SECONDS:
+        return None
+    _last_measure = time.monotonic()
+    me = psutil.Process()
+    used = 0
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.Error, OSError):
+            memory = process.memory_full_info()
+            used += getattr(memory, "pss", memory.rss)
+    return used
+
+
+def _report(state: str, *, task_id: UUID | None, detail: str = "", memory_bytes: int | None = None) -> None:
     global _last_report
-    values: list[Any] = [this_worker(), this_host(), os.getpid(), _browser, state, detail[:500], task_id]
+    worker: list[Any] = [this_worker(), this_host(), os.getpid(), _browser]
+    values = [*worker, state, detail[:500], task_id, memory_bytes]
     try:
         with connection.cursor() as cursor:
             cursor.execute(_UPSERT, values)
@@ -71,8 +93,10 @@ def _report(state: str, *, task_id: UUID | None, detail: str = "") -> None:
 
 
 _UPSERT = """
-    INSERT INTO inference_workerhost (owner, host, pid, browser, state, detail, task_id, started_at, seen_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, statement_timestamp(), statement_timestamp())
+    INSERT INTO inference_workerhost AS known
+        (owner, host, pid, browser, state, detail, task_id, memory_bytes, started_at, seen_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp(), statement_timestamp())
     ON CONFLICT (owner) DO UPDATE SET browser = EXCLUDED.browser, state = EXCLUDED.state,
-        detail = EXCLUDED.detail, task_id = EXCLUDED.task_id, seen_at = statement_timestamp()
+        detail = EXCLUDED.detail, task_id = EXCLUDED.task_id,
+        memory_bytes = COALESCE(EXCLUDED.memory_bytes, known.memory_bytes), seen_at = statement_timestamp()
 """

@@ -90,11 +90,20 @@ class _Queued:
 class Recorder:
     """The only writer of an attempt's rows. Use it on one event loop; `start` before, `drain` and `stop` after."""
 
-    def __init__(self, *, task_id: uuid.UUID, attempt: int, token: int, mask: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        *,
+        task_id: uuid.UUID,
+        attempt: int,
+        token: int,
+        mask: Callable[[str], str],
+        on_step: Callable[[StepRecord], None] = lambda _: None,
+    ) -> None:
         self._task_id = task_id
         self._attempt = attempt
         self._token = token
         self._mask: Callable[[str], str] = lambda text: storable_text(mask(text))
+        self._on_step = on_step
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
         self._side_tasks: set[asyncio.Task[None]] = set()
@@ -122,6 +131,7 @@ class Recorder:
     def step_ended(self, step: StepRecord, picture: Awaitable[Frame | None] | None = None) -> None:
         """The row gets its end now, and its picture as soon as there is one."""
         step.end()
+        self._on_step(step)
         self._write_step(step)
         if picture is not None:
             self._side(self._add_picture(step.position, picture), name=f"picture of step {step.position}")
@@ -377,7 +387,7 @@ class Recorder:
             except (OperationalError, InterfaceError):
                 if time.monotonic() > deadline:
                     raise
-                logger.warning("database away, writing again soon", extra={"task_id": str(self._task_id)})
+                logger.warning("database away, writing again soon")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 3.0)
 

@@ -41,7 +41,7 @@ from executor.pace import SETTLING, Pace
 from executor.person_clock import PersonClock
 from executor.place import Place
 from executor.proxy_check import read_check_page
-from executor.recorder import Recorder
+from executor.recorder import Recorder, StepRecord
 from executor.run import Memory, Run
 from executor.tracing import wants_trace
 from executor.walk import WALKED_KINDS, Walk
@@ -68,7 +68,7 @@ class AttemptRunner:
     """Runs a document once. `output_data`, `for_loop_status` and `final_screenshot_id` are valid at any time.
 
     `is_last_attempt` says whether the task ends with a given error; it may ask the database, and is called in the
-    thread for that. Without it every attempt is the last one.
+    thread for that. Without it every attempt is the last one. `on_step` is told of each step that has ended.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class AttemptRunner:
         pool: BrowserPool,
         is_last_attempt: Callable[[RunError], bool] = lambda _: True,
         pace: Pace = SETTLING,
+        on_step: Callable[[StepRecord], None] = lambda _: None,
     ) -> None:
         self._task = task
         self._task_id: uuid.UUID = task.id
@@ -94,7 +95,9 @@ class AttemptRunner:
         self._memory = Memory()
         self._masking = Masking()
         self.person_clock = PersonClock()
-        self._recorder = Recorder(task_id=task.id, attempt=attempt_number, token=token, mask=self._masking.mask)
+        self._recorder = Recorder(
+            task_id=task.id, attempt=attempt_number, token=token, mask=self._masking.mask, on_step=on_step
+        )
         # Of the login's stored session, if the task has part in one.
         self._session: AttemptSession | None = None
         if task.is_dedicated:
@@ -181,7 +184,7 @@ class AttemptRunner:
             except PageNotRespondingError:
                 if is_second_browser:
                     raise
-                await self._pool.restart()
+                await self._pool.restart(reason="page_not_responding")
 
     async def _attempt_in_context(self, *, is_second_browser: bool) -> None:
         folder = await self._make_folder(is_second_browser=is_second_browser)

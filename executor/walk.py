@@ -43,6 +43,8 @@ from executor.pictures import Frame
 from executor.place import Place
 from executor.recorder import StepRecord
 from executor.run import Run
+from inference.telemetry.counters import counters
+from inference.telemetry.families import STEP_FAILURES
 
 # What the walk itself runs, and what has a handler.
 WALKED_KINDS = frozenset({*HANDLERS, "for_loop_node", "if_else_node"})
@@ -132,6 +134,8 @@ class Walk:
                 await self._do(node, step)
         except BaseException as error:
             step.fail(_reason(error))
+            if isinstance(error, Exception):  # else it was told to stop
+                counters.count(STEP_FAILURES, step.kind)
             step.url = _url_of(run)
             picture: Awaitable[Frame | None] | None = None
             try:

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -19,7 +18,6 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from multiprocessing.util import Finalize
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
@@ -30,6 +28,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection
 from django_q.exceptions import TimeoutException
+from structlog.contextvars import bound_contextvars
 
 import automation
 from executor import presence
@@ -40,11 +39,16 @@ from executor.handover import PipeEvent
 from executor.lease_owner import this_worker
 from executor.leftovers import kill_leftovers
 from executor.loop import WorkerLoop
+from executor.recorder import StepRecord
 from executor.runner import AttemptRunner
 from executor.storable import storable, storable_text
-from inference.models import Attempt, AutomationVersion, Task, TaskStatus
+from inference.models import Attempt, AutomationVersion, StepStatus, Task, TaskStatus
 from inference.services import transitions
 from inference.services.transitions import AttemptEnd
+from inference.telemetry import spans
+from inference.telemetry.counters import counters
+from inference.telemetry.families import PICKUP
+from optexity_site.log import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +116,7 @@ def process() -> WorkerProcess:
         signal.signal(signal.SIGTERM, _on_terminate)
         # multiprocessing's children skip atexit; this is what they run.
         Finalize(None, shut_down, exitpriority=100)
+        Finalize(None, _write_counts, exitpriority=90)
     return _process
 
 
@@ -163,6 +168,11 @@ def shut_down() -> None:
         logger.warning("the event loop did not end in time")
 
 
+def _write_counts() -> None:
+    if _process is not None and _process_pid == os.getpid():
+        counters.flush()
+
+
 def run(task_id: UUID, token: int) -> str:
     """Run the task that this worker has claimed; the new status, for django-q2's log.
 
@@ -170,13 +180,19 @@ def run(task_id: UUID, token: int) -> str:
     """
     me = begin_task()
     try:
-        if me.told_to_end.is_set() or not _start(task_id, token):
-            given_back = patiently(transitions.give_back, task_id, token, cause=_cause())
-            return str(given_back or Stop.LEASE_LOST.value)
-        presence.report_busy(task_id)
-        return _run_attempt(me, task_id, token)
+        # In every log line from here on; the loop's thread gets it with the work.
+        with bound_contextvars(task_id=str(task_id)):
+            return _run_claimed(me, task_id, token)
     finally:
         end_task(me)
+
+
+def _run_claimed(me: WorkerProcess, task_id: UUID, token: int) -> str:
+    if me.told_to_end.is_set() or not _start(task_id, token):
+        given_back = patiently(transitions.give_back, task_id, token, cause=_cause())
+        return str(given_back or Stop.LEASE_LOST.value)
+    presence.report_busy(task_id)
+    return _run_attempt(me, task_id, token)
 
 
 def _start(task_id: UUID, token: int) -> bool:
@@ -228,12 +244,31 @@ def end_task(me: WorkerProcess) -> None:
     """There is no task (anymore): end if a signal came meanwhile."""
     me.is_running_task = False
     if me.told_to_end.is_set():
+        counters.flush()
+        spans.finish()
         _end_by_signal()
 
 
 def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
     task, number = patiently(_task_and_number, task_id, token)
-    logger.info("attempt began", extra={"task_id": task_id, "attempt": number})
+    assert task.started_at is not None  # noqa: S101 - this attempt is it
+    waited_seconds = max(0.0, (task.started_at - task.available_at).total_seconds())
+    counters.observe(PICKUP, waited_seconds)
+    with spans.attempt(
+        task.traceparent,
+        task_id=str(task_id),
+        automation=task.endpoint_name,
+        number=number,
+        waited_seconds=waited_seconds,
+    ) as traced:
+        status = _run_document(me, task, number=number, token=token, traced=traced)
+        traced.ended(status, failed=status not in (TaskStatus.SUCCESS, TaskStatus.CANCELLED))
+    return status
+
+
+def _run_document(me: WorkerProcess, task: Task, *, number: int, token: int, traced: spans.Traced) -> str:
+    task_id = task.id
+    logger.info("attempt began", extra={"attempt": number})
     runner: AttemptRunner | None = None
     supervisor: Supervisor | None = None
     is_backstopped = False
@@ -244,6 +279,7 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
             attempt_number=number,
             token=token,
             pool=me.pool,
+            on_step=lambda step: _trace_step(traced, step),
             is_last_attempt=lambda error: transitions.is_last_attempt(task_id, token, may_retry=error.may_retry),
         )
         supervisor = Supervisor(me, task, token, runner)
@@ -251,12 +287,12 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         end = AttemptEnd(status=TaskStatus.SUCCESS, cause=_cause())
     except StoppedError as stopped:
         if stopped.reason is Stop.LEASE_LOST:
-            return _leave_to_others(task_id, supervisor)
+            return _leave_to_others(supervisor)
         if stopped.reason is Stop.TIMED_OUT and runner is not None:
             _tell_timed_out(runner)
         end = stopped.end
     except LeaseLostError:
-        return _leave_to_others(task_id, supervisor)
+        return _leave_to_others(supervisor)
     except RunError as error:
         end = AttemptEnd(status=TaskStatus.FAILED, cause=_cause(), error=str(error), may_retry=error.may_retry)
     except TimeoutException:
@@ -265,7 +301,8 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         doing = "an unknown step" if runner is None else runner.now_doing()
         end = timed_out(task, doing)
     except Exception as error:  # a mistake of ours must end the task, not the worker
-        logger.error("attempt failed unexpectedly: %s", _where(error), extra={"task_id": task_id})
+        # Without its text, which may quote what a page or a person entered.
+        logger.error("attempt failed unexpectedly: %s at %s", type(error).__name__, place_of(error))
         end = AttemptEnd(
             status=TaskStatus.FAILED,
             cause=_cause(),
@@ -278,7 +315,7 @@ def _run_attempt(me: WorkerProcess, task_id: UUID, token: int) -> str:
         _finish(task_id, token, _with_results(end, runner))
         _leave_stuck_process()
     status = _finish(task_id, token, _with_results(end, runner))
-    logger.info("attempt ended", extra={"task_id": task_id, "attempt": number, "status": status})
+    logger.info("attempt ended", extra={"attempt": number, "status": status})
     return str(status or Stop.LEASE_LOST.value)
 
 
@@ -287,9 +324,9 @@ def _task_and_number(task_id: UUID, token: int) -> tuple[Task, int]:
     return task, Attempt.objects.values_list("number", flat=True).get(task_id=task_id, token=token)
 
 
-def _leave_to_others(task_id: UUID, supervisor: "Supervisor | None") -> str:
+def _leave_to_others(supervisor: "Supervisor | None") -> str:
     """The lease is gone: what is written is another attempt's to say."""
-    logger.warning("lease lost, nothing written", extra={"task_id": task_id})
+    logger.warning("lease lost, nothing written")
     if supervisor is not None and supervisor.is_stuck:
         _kill_browser()
         _leave_stuck_process()
@@ -415,7 +452,7 @@ class Supervisor:
             lease = transitions.renew_lease(self._task.id, self._token, lease_seconds=settings.WORKER_LEASE_SECONDS)
         except DatabaseError as error:
             # The rescuer grants a whole lease period after an outage: go on, and try again.
-            logger.warning("cannot renew the lease: %s", type(error).__name__, extra={"task_id": self._task.id})
+            logger.warning("cannot renew the lease: %s", type(error).__name__)
             connection.close()
             return None
         if lease is None:
@@ -424,6 +461,7 @@ class Supervisor:
             self._cancel_cause = lease.cancel_cause
             return Stop.CANCELLED
         presence.report_still_here("busy", self._task.id)
+        counters.flush_if_due()
         return None
 
     def _stop(self, future: "Future[None]", reason: Stop) -> None:
@@ -453,7 +491,7 @@ def _finish(task_id: UUID, token: int, end: AttemptEnd) -> TaskStatus | None:
     try:
         return patiently(transitions.finish_attempt, task_id, token, end)
     except DatabaseError as error:
-        logger.error("cannot store an attempt's results: %s", type(error).__name__, extra={"task_id": task_id})
+        logger.error("cannot store an attempt's results: %s", type(error).__name__)
         told = "" if end.error is None else f"; before that: {end.error}"
         bare = AttemptEnd(
             status=TaskStatus.FAILED if end.status == TaskStatus.SUCCESS else end.status,
@@ -504,13 +542,6 @@ def _cause() -> dict[str, Any]:
     return {"kind": "worker", "id": this_worker()}
 
 
-def _where(error: BaseException) -> str:
-    """Class and place of an error, without its text: that may quote what a page or a person entered."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
-
-
 def _say_which_browser(started: "Future[None]") -> None:
     if (error := started.exception()) is not None:
         logger.error("the browser did not start: %s", error)
@@ -532,6 +563,17 @@ def _end_by_signal() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _trace_step(traced: spans.Traced, step: StepRecord) -> None:
+    attributes: dict[str, str | int | None] = {
+        "optexity.step.kind": step.kind,
+        "optexity.step.status": step.status.value,
+        "optexity.step.index": step.index,
+        "optexity.step.path": step.path,
+    }
+    seconds = (step.duration_ms or 0) / 1000
+    traced.add(step.kind, seconds=seconds, failed=step.status == StepStatus.FAILED, attributes=attributes)
+
+
 def _kill_browser() -> None:
     """SIGKILL the driver, the browser and the scripts of this process: all that it has started."""
     for process in psutil.Process().children(recursive=True):
@@ -542,4 +584,5 @@ def _kill_browser() -> None:
 def _leave_stuck_process() -> NoReturn:
     """The event loop does not answer: end the process; the sentinel starts another."""
     logger.error("the event loop is stuck, the worker ends")
+    counters.flush()
     os._exit(70)

@@ -5,6 +5,7 @@ import ipaddress
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
+from structlog.contextvars import bind_contextvars
 
 from inference.errors import UnauthorizedError
 from inference.models import ApiKey
@@ -28,6 +29,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = find_key(sent.pop()) if len(sent) == 1 else None
         if key is None:
             raise UnauthorizedError
+        bind_contextvars(key_id=key.public_id)
         return None, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -46,9 +48,12 @@ def _sent_keys(request: Request) -> set[str]:
 
 
 def is_anonymous_local(request: Request) -> bool:
-    """The quickstart's rule: switched on, a loopback peer, and nothing that tells of a proxy in between."""
-    if not settings.ALLOW_ANONYMOUS_LOCAL:
-        return False
+    """The quickstart's rule: switched on, and a program on this machine."""
+    return bool(settings.ALLOW_ANONYMOUS_LOCAL) and is_local_peer(request)
+
+
+def is_local_peer(request: Request) -> bool:
+    """A loopback peer, and nothing that tells of a proxy in between."""
     if any(name == "HTTP_FORWARDED" or name.startswith("HTTP_X_FORWARDED") for name in request.META):
         return False
     return _is_loopback(request.META.get("REMOTE_ADDR", ""))

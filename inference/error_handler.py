@@ -1,7 +1,6 @@
 """The one place where an exception becomes `{success, message, error, errors}`."""
 
 import logging
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from inference.errors import (
     UnavailableError,
     ValidationFailedError,
 )
+from optexity_site.log import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +90,8 @@ def status_message(status: int) -> str:
 
 def log_unexpected(error: BaseException) -> None:
     """Class and place, nothing else: messages and local variables may hold what the request sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[:-9:-1])
-    logger.error("unexpected error in a request", extra={"error": type(error).__qualname__, "place": place})
+    fields = {"error": type(error).__qualname__, "place": place_of(error)}
+    logger.error("unexpected error in a request", extra=fields)
 
 
 def _answer(

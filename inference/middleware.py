@@ -1,21 +1,68 @@
-"""Errors that never reach a view of the API, in the API's shape: unknown routes, refused hosts, crashes."""
+"""What holds for every answer: an id, and errors in the API's shape that never reach a view (unknown routes, refused
+hosts, crashes)."""
 
 import logging
-from collections.abc import Callable
+import re
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, cast
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars, get_contextvars
 
 from inference.error_handler import as_inference_error, error_body, log_unexpected, status_message
 
 logger = logging.getLogger(__name__)
 
-_EXACT = ("/inference", "/api", "/health", "/is_task_running")
+_EXACT = ("/inference", "/api", "/health", "/is_task_running", "/metrics")
 _BELOW = tuple(f"{path}/" for path in _EXACT)
 
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Outermost: `X-Request-ID` in every answer, and `request_id` in every log line of its request.
+
+    The client's own id is taken when it can do no harm in a log.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        # Here and not at the end: Django writes a line about some answers after the last middleware. This thread's
+        # next request begins with this line, too.
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        response = self.get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
+            response.streaming_content = _bound(cast("Iterator[bytes]", response.streaming_content), get_contextvars())
+        return response
+
+
+def _bound(source: Iterator[bytes], fields: dict[str, Any]) -> Generator[bytes]:
+    """What `source` gives, made with `fields` in the log's lines: its thread may have other requests by then."""
+    try:
+        while True:
+            with bound_contextvars(**fields):
+                chunk = next(source, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        # A client that went away: the source learns of it as it would without this.
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
+
+
 class JsonErrorsMiddleware:
-    """Outermost: turns every error answer under the API's addresses that is not JSON yet into one that is."""
+    """Turns every error answer under the API's addresses that is not JSON yet into one that is."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -107,11 +107,11 @@ def env_list(
     return value
 
 
-def env_choice(name: str, *, default: str, choices: tuple[str, ...], help: str) -> str:
-    """One of `choices`."""
+def env_choice(name: str, *, default: str, choices: tuple[str, ...], help: str, shown: str | None = None) -> str:
+    """One of `choices`; `shown` as in `env_str`."""
     one_of = check.OneOf(choices)
     kind = "one of " + ", ".join(choices)
-    value: str = _read(name, kind, default, help, lambda: _reader.str(name, default, validate=one_of), None)
+    value: str = _read(name, kind, default, help, lambda: _reader.str(name, default, validate=one_of), shown)
     return value
 
 

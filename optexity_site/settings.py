@@ -3,6 +3,7 @@ the environment through `env.py` and documented in docs/settings.md."""
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from executor.upstream_proxy import read_upstream
 from inference.egress.policy import read_allowed_host, read_port
-from optexity_site import embedded_db
+from optexity_site import embedded_db, log
 from optexity_site.browser_settings import (
     read_channel,
     read_check_page,
@@ -22,6 +23,7 @@ from optexity_site.browser_settings import (
 )
 from optexity_site.encryption_key import read_encryption_key
 from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
+from optexity_site.trace_settings import REQUIREMENTS, is_installed, read_collector, read_headers
 from optexity_site.unfold_settings import unfold_settings
 from optexity_site.version import read_version
 
@@ -160,6 +162,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "inference.middleware.RequestIdMiddleware",
     "inference.middleware.JsonErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -678,11 +681,18 @@ LOG_LEVEL = env_choice(
     choices=("DEBUG", "INFO", "WARNING", "ERROR"),
     help="What the processes write to stderr. No level shows parameters, secrets or request bodies.",
 )
+LOG_FORMAT = env_choice(
+    "LOG_FORMAT",
+    default="line" if DEBUG or sys.stderr.isatty() else "json",
+    choices=log.FORMATS,
+    shown="line on a terminal or with DEBUG, else json",
+    help="How: an object of JSON in each line, for a collector, or a plain line, for people.",
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "optexity_site.log.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {LOG_FORMAT: {"()": "optexity_site.log.make_formatter", "shape": LOG_FORMAT}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # SQL with its values, request lines of clients and the wire traffic of drivers: they hold parameters.
@@ -694,5 +704,29 @@ LOGGING = {
         "PIL": {"level": "WARNING"},
         # django-q2 logs whole packages at DEBUG and every package at INFO.
         "django-q": {"level": "INFO" if LOG_LEVEL in ("DEBUG", "INFO") else LOG_LEVEL},
+        # The web server has a handler of its own, which would write exceptions with their texts.
+        "_granian": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }
+
+# --- Traces (docs/operations.md) -----------------------------------------------------------------------------
+
+OTEL_EXPORTER_OTLP_ENDPOINT = env_str(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default="",
+    help="Address of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`, to which traces are "
+    "sent; requirements-otel.txt is what they need. Not set: no traces.",
+    check=read_collector,
+)
+OTEL_EXPORTER_OTLP_HEADERS = env_str(
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    default="",
+    help="Headers for the collector, as `name=value,name=value`, values percent-encoded.",
+    check=read_headers,
+)
+OTEL_SERVICE_NAME = env_str("OTEL_SERVICE_NAME", default="optexity", help="Name of this server in traces.")
+if OTEL_EXPORTER_OTLP_ENDPOINT and not is_installed():
+    raise SettingError(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the packages that traces need are not installed: run "
+        f"`pip install -r {REQUIREMENTS}`, or unset it."
+    )

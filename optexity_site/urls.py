@@ -15,6 +15,7 @@ from inference.views.batch import InferenceBatchView
 from inference.views.events import TaskEventsView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
+from inference.views.metrics import MetricsView
 from inference.views.tasks import (
     DownloadsView,
     OutputDataView,
@@ -53,4 +54,5 @@ urlpatterns = [
     path("health", HealthView.as_view()),
     path("api/v1/health", HealthView.as_view()),
     path("is_task_running", TaskRunningView.as_view()),
+    path("metrics", MetricsView.as_view()),
 ]

@@ -279,7 +279,7 @@ def make_login_session(
 def make_worker_host(*, owner: str | None = None, seconds_ago: float = 0, **fields: Any) -> WorkerHost:
     """A worker process that reported itself `seconds_ago`."""
     owner = owner or f"test-host:{next(_numbers)}:1"
-    host = WorkerHost.objects.create(owner=owner, host="test-host", **{"pid": next(_numbers), **fields})
+    host = WorkerHost.objects.create(owner=owner, **{"host": "test-host", "pid": next(_numbers), **fields})
     if seconds_ago:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -79,7 +79,7 @@ def _api_routes() -> list[str]:
                 found.append(route)
 
     walk(get_resolver().url_patterns, "")
-    return [route for route in found if route.startswith(("api/", "inference", "health", "is_task_running"))]
+    return [route for route in found if route.startswith(("api/", "inference", "health", "is_task_running", "metrics"))]
 
 
 def _as_written(route: str) -> str:

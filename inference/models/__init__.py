@@ -4,6 +4,7 @@ from inference.models.api_key import ApiKey, Scope
 from inference.models.audit_event import AuditEvent
 from inference.models.automation import Automation, AutomationVersion
 from inference.models.login_session import LoginSession
+from inference.models.metric import MetricCounter, MetricCursor
 from inference.models.person_request import PersonRequest
 from inference.models.queue import ANONYMOUS, DASHBOARD, QueueLine, QueuePause, QueueShare, sharer_of_key
 from inference.models.statuses import ACTIVE, ENDED, LEASED, StepStatus, TaskStatus
@@ -27,6 +28,8 @@ __all__ = [
     "ConcurrencySlot",
     "IdempotencyKey",
     "LoginSession",
+    "MetricCounter",
+    "MetricCursor",
     "PersonRequest",
     "QueueLine",
     "QueuePause",

@@ -45,6 +45,9 @@ class Task(models.Model):
     per_login_parallelism = models.PositiveIntegerField(null=True, blank=True)
     use_proxy = models.BooleanField(default=False)
     max_retries = models.PositiveIntegerField(default=0, help_text="Attempts after the first.")
+    traceparent = models.CharField(
+        max_length=55, null=True, blank=True, editable=False, help_text="Of the submission (W3C Trace Context)."
+    )
 
     # Its place in the queue; a trigger writes what it is not given (migration 0007)
     sharer = models.CharField(

@@ -14,6 +14,9 @@ class WorkerHost(models.Model):
     browser = models.CharField(max_length=200, blank=True, default="", help_text="Product and version.")
     state = models.CharField(max_length=16, default="idle", help_text="starting, idle, busy, unhealthy.")
     detail = models.TextField(blank=True, default="", help_text="What is wrong, when it is unhealthy.")
+    memory_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="Of the worker and its browser; shared pages by their share."
+    )
     task_id = models.UUIDField(null=True, blank=True)
     started_at = models.DateTimeField(db_default=StatementTimestamp())
     seen_at = models.DateTimeField(db_default=StatementTimestamp())

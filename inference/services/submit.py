@@ -35,6 +35,7 @@ from inference.models import (
 )
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
+from inference.telemetry.spans import traceparent_of_task
 from inference.visibility import MAY_USE_SQL, may_use
 
 ALLOCATED = "Task has been allocated"
@@ -164,6 +165,7 @@ def new_task(
         dedup_key=dedup_key,
         dedup_hash=hashlib.sha256(dedup_key.encode()).hexdigest(),
         max_retries=version.max_retries,
+        traceparent=traceparent_of_task(),
         **request,
     )
 

@@ -13,12 +13,13 @@ from inference.errors import InferenceError, ValidationFailedError
 from inference.models import ApiKey, Scope
 from inference.serializers import BatchSerializer, SubmissionSerializer, json_object, submission_object
 from inference.services.submit import submit_task
-from inference.views.base import ApiView, api_key_of
+from inference.views.base import api_key_of
+from inference.views.submissions import SubmissionView
 
 MIB = 1024 * 1024
 
 
-class InferenceBatchView(ApiView):
+class InferenceBatchView(SubmissionView):
     """Each item is a submission of its own, with its own answer; with `all_or_nothing`, one refusal undoes all."""
 
     scopes: ClassVar = {"POST": Scope.SUBMIT}

@@ -14,10 +14,11 @@ from inference.queries import find_task_or_none, task_has_ended
 from inference.serializers import SubmissionSerializer, json_object, submission_object, task_object
 from inference.services.submit import Submission, submit_task
 from inference.services.waiting import waiters
-from inference.views.base import ApiView, api_key_of, links_of, preferred_wait
+from inference.views.base import api_key_of, links_of, preferred_wait
+from inference.views.submissions import SubmissionView
 
 
-class InferenceView(ApiView):
+class InferenceView(SubmissionView):
     """Take one task and answer before it runs; with `Prefer: wait=N`, when it has ended."""
 
     scopes: ClassVar = {"POST": Scope.SUBMIT}

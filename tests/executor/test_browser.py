@@ -141,7 +141,7 @@ def test_a_driver_that_goes_while_there_is_no_browser_is_replaced(
     worker_loop.submit(own_pool.start()).result(60)
     program, settings.BROWSER_EXECUTABLE = settings.BROWSER_EXECUTABLE, "/nowhere/chromium"
     with pytest.raises(BrowserNotFoundError):
-        worker_loop.submit(own_pool.restart()).result(60)
+        worker_loop.submit(own_pool.restart(reason="crashed")).result(60)
     settings.BROWSER_EXECUTABLE = program
     assert own_pool._driver is not None
     own_pool._driver.kill()

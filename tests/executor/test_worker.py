@@ -1,11 +1,13 @@
 """One attempt as django-q2 calls it: what becomes of the task's row when it ends, is stopped, or is taken away."""
 
+import json
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ import psutil
 import pytest
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
-from django.db.models import F
+from django.db.models import F, Sum
 from django_q.exceptions import TimeoutException
 from pytest_django import Settings
 
@@ -25,17 +27,22 @@ from executor.drain import drain
 from executor.handover import PipeEvent
 from executor.lease_owner import this_worker
 from executor.loop import WorkerLoop
+from executor.recorder import Recorder
 from executor.runner import AttemptRunner
 from executor.worker import Stop, StoppedError, Supervisor, WorkerProcess
-from inference.models import CommitPoint, Step, Task, TaskEvent, TaskStatus, WorkerHost
+from inference.models import CommitPoint, MetricCounter, Step, Task, TaskEvent, TaskStatus, WorkerHost
 from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
+from inference.telemetry import spans
+from inference.telemetry.counters import counters
+from optexity_site.log import make_formatter
 from tests import factories
 from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import click, read, wait_for
 from tests.executor.nodes import fail, say, sleep
 from tests.executor.site.server import Site
+from tests.otlp import Collector
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -703,3 +710,97 @@ def test_text_that_no_database_can_hold_is_replaced_where_it_is_kept(run_claimed
     assert run_claimed(task).result(30) in ("success", "failed")
     task.refresh_from_db()
     assert task.output_data[0]["json_data"] == {"seen": "a\ufffdb\ufffdc"}
+
+
+# --- what monitoring is told -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nothing_counted() -> Iterator[None]:
+    counters.begin()
+    yield
+    counters.begin()
+
+
+def test_pick_ups_and_failed_steps_are_counted_and_what_was_stopped_is_no_failure(
+    run_claimed: Run, nothing_counted: None
+) -> None:
+    assert run_claimed(queued(fail("not today"))).result(30) == "failed"
+    stopped = queued(sleep(60))
+    running = run_claimed(stopped)
+    wait_for(lambda: is_running(stopped))
+    cancel_tasks(Task.objects.filter(id=stopped.id), cause={"kind": "test"})
+    assert running.result(30) == "cancelled"
+
+    counters.flush()
+    rows = MetricCounter.objects.exclude(part="sum").values_list("name", "labels").annotate(total=Sum("value"))
+    found = {(name, labels): total for name, labels, total in rows}
+    assert found == {("task_pickup_seconds", "[]"): 2.0, ("step_failures", '["fail_state_action"]'): 1.0}
+
+
+def test_every_line_of_a_run_has_its_task_whatever_thread_writes_it(run_claimed: Run) -> None:
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(make_formatter("json"))
+    logging.getLogger().addHandler(handler)
+    seen = []
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            write = Recorder._write_now
+
+            def write_and_say(self: Recorder, writes: Any) -> None:
+                logging.getLogger("tests.recorder").warning("writing")
+                seen.append(threading.current_thread().name)
+                write(self, writes)
+
+            patch.setattr(Recorder, "_write_now", write_and_say)
+            task = queued(say("done"))
+            assert run_claimed(task).result(30) == "success"
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    of_run = [line for line in told if line["logger"] in ("executor.worker", "tests.recorder")]
+    assert {line["logger"] for line in of_run} >= {"tests.recorder"}
+    assert {line["task_id"] for line in of_run} == {str(task.id)}
+    assert all(name.startswith("database") for name in seen)
+
+
+def test_a_trace_has_the_attempt_and_each_step_and_nothing_of_what_they_hold(
+    run_claimed: Run, settings: Any, site: Site
+) -> None:
+    collector = Collector()
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    try:
+        task = queued(
+            say("kanarienvogel"),
+            fail("kanarienvogel"),
+            url=f"{site.url}/plain.html?token=kanarienvogel",
+            traceparent=f"00-{trace}-{parent}-01",
+        )
+        assert run_claimed(task).result(30) == "failed"
+    finally:
+        spans.finish()
+        collector.stop()
+
+    (wait,) = collector.named("wait in queue")
+    (attempt,) = collector.named("attempt")
+    steps = [span for span in collector.spans if span not in (wait, attempt)]
+    assert {span.trace_id for span in collector.spans} == {trace}
+    assert wait.parent_id == attempt.parent_id == parent
+    assert {span.parent_id for span in steps} == {attempt.span_id}
+    assert attempt.attributes == {
+        "optexity.task_id": str(task.id),
+        "optexity.automation": task.endpoint_name,
+        "optexity.attempt": 1,
+        "optexity.status": "failed",
+    }
+    assert attempt.is_error
+    kinds = [span.attributes["optexity.step.kind"] for span in steps]
+    assert kinds == [step.kind for step in Step.objects.filter(task=task).order_by("position")]
+    for span in steps:
+        assert set(span.attributes) == {f"optexity.step.{name}" for name in ("kind", "status", "index", "path")}
+        assert attempt.started_ns <= span.started_ns <= span.ended_ns <= attempt.ended_ns
+    assert [span.is_error for span in steps] == [False, True]
+    assert b"kanarienvogel" not in collector.raw

@@ -22,6 +22,7 @@ from executor.handover import PipeEvent
 from executor.seam import BROWSER_CLUSTER
 from inference.housekeeping.schedule import ensure_schedule
 from inference.services.schema import schema_problem
+from inference.telemetry import spans
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Command(StockCommand):
             _bound_idle_transactions()
             # Before the fork: each new worker then starts without importing it all again.
             import_module("executor.worker")
+            spans.load()
         else:
             _make_schedules()
         drain.arm()

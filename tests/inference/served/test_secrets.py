@@ -119,7 +119,7 @@ def test_unexpected_error_is_logged_by_class_and_place_only(
     assert response.status_code == 500
     assert response.json()["message"].startswith("An unexpected error happened")
     assert "submit.py" not in response.text
-    errors = [line for line in logged.splitlines() if " ERROR " in line]
+    errors = [line for line in logged.splitlines() if json.loads(line)["level"] == "ERROR"]
     assert len(errors) == 1
     assert "IntegrityError" in errors[0]
     assert "submit.py" in errors[0]

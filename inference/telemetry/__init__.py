@@ -1,0 +1,1 @@
+"""What the server tells of itself to monitoring: counters, what `GET /metrics` shows, and traces."""
