@@ -19,6 +19,7 @@ from pydantic import ValidationError as PydanticValidationError
 from rest_framework import serializers
 
 from automation.parameters import SecureParameter
+from inference.csv_rows import DELIMITERS
 from inference.errors import ValidationFailedError, shorten
 from inference.models import Artifact, Attempt, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
 from inference.queries import ListPosition, asking_step, open_request
@@ -30,6 +31,10 @@ from inference.services.submit import Submission
 MAX_REPORTED = 20
 MAX_BATCH_ITEMS = 1000
 MAX_URL_CHARACTERS = 2048
+# Of one submission. No real one comes near, and each of them keeps one request from being a day's work.
+MAX_PARAMETERS = 1_000
+MAX_VALUES_PER_PARAMETER = 10_000
+MAX_VALUE_CHARACTERS = 1024 * 1024
 # What an integer column of PostgreSQL holds.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
 CALLBACKS_ARE_NOT_DELIVERED = (
@@ -91,6 +96,8 @@ class NamesField(serializers.Field[list[str], Any, list[str], Any]):
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list):
             raise serializers.ValidationError(f"must be a list of texts, not {_kind(data)}.")
+        if len(data) > MAX_PARAMETERS:
+            raise serializers.ValidationError(f"must have at most {MAX_PARAMETERS:,} names, not {len(data):,}.")
         wrong = {
             f"[{position}]": [f"must be a text, not {_kind(each)}."]
             for position, each in enumerate(data)
@@ -116,6 +123,13 @@ class ParameterValuesField(serializers.Field[dict[str, list[Any]], Any, dict[str
             if not isinstance(each, accepted)
         }
         _refuse_if_any(wrong)
+        too_long = {
+            f".{shorten(name)}[{position}]": [f"must have at most {MAX_VALUE_CHARACTERS:,} characters."]
+            for name, given in values.items()
+            for position, each in enumerate(given)
+            if isinstance(each, str) and len(each) > MAX_VALUE_CHARACTERS
+        }
+        _refuse_if_any(too_long)
         return values
 
 
@@ -231,6 +245,35 @@ class BatchSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         self.warnings = unknown_fields(self)
         return attrs
+
+
+class CsvQuerySerializer(SubmissionSerializer):
+    """The query of POST /api/v1/inference/csv: what holds for every row. Unknown names are refused: a mistyped
+    `unique_parameter_names` would run twice what must run once."""
+
+    # What is of the request, and not of its submissions.
+    OF_REQUEST = ("all_or_nothing", "delimiter")
+
+    input_parameters = None
+    secure_parameters = None
+    idempotency_key = None
+    task_callback_url = None
+    task_callback_api_key = None
+    all_or_nothing = TruthField(default=False)
+    delimiter = serializers.ChoiceField(
+        choices=list(DELIMITERS),
+        required=False,
+        error_messages={"invalid_choice": f"must be one of {', '.join(DELIMITERS)}."},
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = [name for name in self.initial_data if name not in self.fields]
+        if "idempotency_key" in unknown:
+            reason = "is for a single submission: give each row one in a column _idempotency_key."
+            raise serializers.ValidationError({"idempotency_key": [reason]})
+        if unknown:
+            raise serializers.ValidationError({shorten(unknown[0]): ["is no parameter of this query."]})
+        return super().validate(attrs)
 
 
 @dataclass(frozen=True)
@@ -537,12 +580,20 @@ def _body_sha256(body: Mapping[str, Any]) -> str:
 def _lists_by_name(data: Any) -> dict[str, list[Any]]:
     if not isinstance(data, dict):
         raise serializers.ValidationError(f"must be an object of lists, not {_kind(data)}.")
+    if len(data) > MAX_PARAMETERS:
+        raise serializers.ValidationError(f"must have at most {MAX_PARAMETERS:,} parameters, not {len(data):,}.")
     wrong = {
         f".{shorten(name)}": [f"must be a list, not {_kind(given)}."]
         for name, given in data.items()
         if not isinstance(given, list)
     }
     _refuse_if_any(wrong)
+    too_many = {
+        f".{shorten(name)}": [f"must have at most {MAX_VALUES_PER_PARAMETER:,} values, not {len(given):,}."]
+        for name, given in data.items()
+        if len(given) > MAX_VALUES_PER_PARAMETER
+    }
+    _refuse_if_any(too_many)
     return data
 
 

@@ -12,6 +12,7 @@ from inference.views.automations import (
     AutomationView,
 )
 from inference.views.batch import InferenceBatchView
+from inference.views.csv_batch import InferenceCsvView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.tasks import (
@@ -34,6 +35,7 @@ urlpatterns = [
     path("inference", InferenceView.as_view(allows_anonymous_local=True)),
     path("api/v1/inference", InferenceView.as_view()),
     path("api/v1/inference/batch", InferenceBatchView.as_view()),
+    path("api/v1/inference/csv", InferenceCsvView.as_view()),
     path("api/v1/tasks", TaskListView.as_view()),
     path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),

@@ -107,7 +107,7 @@ def submit_task(
         if known is not None:
             _check_visible(known.task_id, api_key=api_key, endpoint_name=endpoint_name)
             return known
-    version = _newest_version(endpoint_name, api_key)
+    version = newest_version(endpoint_name, api_key)
     check_parameter_names(version, input_parameters, secure_parameters or {})
     task = new_task(
         version,
@@ -234,7 +234,8 @@ def _check_proxy(*, use_proxy: bool) -> None:
         raise ValidationFailedError(message, errors={"use_proxy": [message]})
 
 
-def _newest_version(endpoint_name: str, api_key: ApiKey | None) -> AutomationVersion:
+def newest_version(endpoint_name: str, api_key: ApiKey | None) -> AutomationVersion:
+    """What a submission runs. Raises NotFoundError: no such automation, inactive, or not this key's."""
     parameters = {"name": endpoint_name, "key": None if api_key is None else api_key.pk}
     for newest in AutomationVersion.objects.raw(NEWEST_VERSION, parameters):
         return newest

@@ -11,6 +11,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from inference.error_handler import JSON_BODY
 from inference.errors import UnauthorizedError, ValidationFailedError
 from inference.models import ApiKey
 from inference.serializers import LinkMaker
@@ -40,6 +41,8 @@ class ApiView(APIView):
     http_method_names = ("get", "post", "put", "delete", "head")
     scopes: ClassVar[Mapping[str, str]] = {}
     body_max_bytes = 1024 * 1024
+    # The body, as a 415 tells what it should be.
+    takes = JSON_BODY
 
     def is_open_to(self, request: Request) -> bool:
         """Whether a caller without a key may go on."""
