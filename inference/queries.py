@@ -1,7 +1,7 @@
 """Reads with more than one caller: what a key may see, and how the queue does."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -18,6 +18,8 @@ from inference.visibility import may_use
 
 # A worker ends an attempt at its limit by itself; so much later something is stuck.
 OVERRUN_GRACE_SECONDS = 60
+# Tasks that are read at a time, with inputs and outputs, when a list is gone through.
+WALK_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,17 @@ def list_ended_tasks(
     if after is not None:
         tasks = tasks.filter(completed_at__gte=after.instant).exclude(completed_at=after.instant, id__lte=after.task_id)
     return list(tasks.order_by("completed_at", "id")[:limit])
+
+
+def walk_tasks(
+    api_key: ApiKey | None, wanted: TaskFilter, *, after: ListPosition | None, by_end: bool
+) -> Generator[Task]:
+    """The tasks of `list_ended_tasks` or `list_tasks`, page by page; no more than a page is in memory."""
+    read = list_ended_tasks if by_end else list_tasks
+    while page := read(api_key, wanted, after=after, limit=WALK_PAGE):
+        yield from page
+        last = page[-1]
+        after = ListPosition(cast("datetime", last.completed_at) if by_end else last.created_at, last.id)
 
 
 def settled_until() -> datetime:

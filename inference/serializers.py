@@ -30,6 +30,7 @@ from inference.services.submit import Submission
 
 MAX_REPORTED = 20
 MAX_BATCH_ITEMS = 1000
+MAX_EXPORTED_ROWS = 10_000
 MAX_URL_CHARACTERS = 2048
 # Of one submission. No real one comes near, and each of them keeps one request from being a day's work.
 MAX_PARAMETERS = 1_000
@@ -345,6 +346,25 @@ class TaskListSerializer(serializers.Serializer[Any]):
         if cursor is not None and not cursor.by_end and "ended_after" in attrs:
             raise serializers.ValidationError({"cursor": ["must be one of a list with ended_after."]})
         return attrs
+
+
+class TaskExportSerializer(TaskListSerializer):
+    """The query of GET /api/v1/tasks.csv: that of the list, and how the file is written."""
+
+    limit = serializers.IntegerField(
+        default=MAX_EXPORTED_ROWS,
+        min_value=1,
+        max_value=MAX_EXPORTED_ROWS,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), f"must be a whole number from 1 to {MAX_EXPORTED_ROWS:,}."
+        ),
+    )
+    raw = serializers.BooleanField(default=False, error_messages={"invalid": "must be true or false."})
+    delimiter = serializers.ChoiceField(
+        choices=list(DELIMITERS),
+        default="comma",
+        error_messages={"invalid_choice": f"must be one of {', '.join(DELIMITERS)}."},
+    )
 
 
 class AnswerSerializer(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ from inference.views.batch import InferenceBatchView
 from inference.views.csv_batch import InferenceCsvView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
+from inference.views.task_export import TaskExportView
 from inference.views.tasks import (
     DownloadsView,
     OutputDataView,
@@ -37,6 +38,7 @@ urlpatterns = [
     path("api/v1/inference/batch", InferenceBatchView.as_view()),
     path("api/v1/inference/csv", InferenceCsvView.as_view()),
     path("api/v1/tasks", TaskListView.as_view()),
+    path("api/v1/tasks.csv", TaskExportView.as_view()),
     path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/artifacts", TaskArtifactsView.as_view()),
