@@ -286,6 +286,26 @@ QUEUE_LIMIT_PER_AUTOMATION = env_int(
     minimum=0,
     help="Tasks of one automation that may wait; more are refused with 429. 0: no limit. An automation's own wins.",
 )
+RATE_LIMIT_PER_KEY = env_int(
+    "RATE_LIMIT_PER_KEY",
+    default=0,
+    minimum=0,
+    help="Requests a second of one API key that a web process answers, in the long run; more are refused with 429. "
+    "Callers without a key are counted by their address. 0: no limit.",
+)
+RATE_LIMIT_BURST = env_int(
+    "RATE_LIMIT_BURST",
+    default=50,
+    minimum=1,
+    help="Requests of one API key that may come at once, after a pause, before RATE_LIMIT_PER_KEY holds.",
+)
+FAILED_KEYS_PER_MINUTE = env_int(
+    "FAILED_KEYS_PER_MINUTE",
+    default=60,
+    minimum=1,
+    help="Requests a minute with a key that cannot be used, of one address, that are answered 401; more get 429. A "
+    "right key from the same address is answered all the same.",
+)
 MAX_WAITERS = env_int(
     "MAX_WAITERS",
     default=32,
