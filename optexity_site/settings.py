@@ -258,6 +258,15 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
 # Bytes of one POST /inference; the contract's limit, answered with 413.
 INFERENCE_BODY_MAX_BYTES = 1024 * 1024
+# Bytes of one file of POST /api/v1/files; the contract's limit, answered with 413.
+UPLOAD_MAX_BYTES = 50 * 1024 * 1024
+UPLOAD_HOURS = env_int(
+    "UPLOAD_HOURS",
+    default=24,
+    minimum=1,
+    maximum=24 * 365,
+    help="Hours that an uploaded file waits for a task that uses it. One that a task uses is kept with it.",
+)
 # Uploads in the admin (an automation's JSON) may be larger than a submission.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 ALLOW_ANONYMOUS_LOCAL = env_bool(

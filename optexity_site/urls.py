@@ -13,6 +13,7 @@ from inference.views.automations import (
 )
 from inference.views.batch import InferenceBatchView
 from inference.views.csv_batch import InferenceCsvView
+from inference.views.files import FileUploadView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.task_export import TaskExportView
@@ -46,6 +47,7 @@ urlpatterns = [
     path("api/v1/tasks/<uuid:task_id>/answer", TaskAnswerView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/retry", TaskRetryView.as_view()),
     path("api/v1/artifacts/<uuid:artifact_id>", ArtifactView.as_view()),
+    path("api/v1/files", FileUploadView.as_view()),
     path("api/v1/automations", AutomationListView.as_view()),
     path("api/v1/automations/<path:endpoint_name>/validate", AutomationValidateView.as_view()),
     path("api/v1/automations/<path:endpoint_name>", AutomationView.as_view()),

@@ -9,6 +9,7 @@ from inference.models.queue import ANONYMOUS, DASHBOARD, QueueLine, QueuePause, 
 from inference.models.statuses import ACTIVE, ENDED, LEASED, StepStatus, TaskStatus
 from inference.models.step import Artifact, Step
 from inference.models.task import Attempt, CommitPoint, ConcurrencySlot, IdempotencyKey, Task, TaskEvent
+from inference.models.uploaded_file import UploadedFile
 from inference.models.worker_host import WorkerHost
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TaskStatus",
+    "UploadedFile",
     "WorkerHost",
     "sharer_of_key",
 ]

@@ -35,6 +35,7 @@ from inference.models import (
 )
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
+from inference.services.uploads import take_uploads
 from inference.visibility import MAY_USE_SQL, may_use
 
 ALLOCATED = "Task has been allocated"
@@ -93,8 +94,8 @@ def submit_task(
     """Store a task for the newest version of `endpoint_name`, or answer with the one that stands for it.
 
     `body_sha256` identifies the request for its `idempotency_key` (hex). Shapes and bounds are the caller's
-    (`serializers.py`); names and combinations are checked here. Raises ValidationFailedError, NotFoundError (no
-    such automation, or not this key's), IdempotencyMismatchError, QueueFullError.
+    (`serializers.py`); names, combinations and uploaded files are checked here. Raises ValidationFailedError,
+    NotFoundError (no such automation, or not this key's), IdempotencyMismatchError, QueueFullError.
     """
     unique_names = list(unique_parameter_names or ())
     check_unique_names(unique_names, input_parameters)
@@ -308,6 +309,7 @@ def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any
                 continue  # it ran out, or its submission was undone, between the two statements
             winner_id = _insert_or_meet(task, cause, limits)
             if winner_id == task.id:
+                take_uploads(task)
                 return Submission(task_id=task.id, duplicate=False)
             if idempotency is not None:
                 IdempotencyKey.objects.filter(owner=idempotency.owner, key=idempotency.key).update(task_id=winner_id)
