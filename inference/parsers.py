@@ -39,8 +39,8 @@ class CsvParser(BaseParser):
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> str:
-        """Raises TooLargeError, UnsupportedMediaType, ValidationFailedError."""
+    ) -> Any:
+        """The text. Raises TooLargeError, UnsupportedMediaType, ValidationFailedError."""
         context = parser_context or {}
         _check_charset(media_type or "")
         body = _read(stream, context["view"].body_max_bytes, context["request"].META.get("CONTENT_LENGTH"))

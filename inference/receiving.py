@@ -30,7 +30,7 @@ class ArrivingFile(File):  # type: ignore[type-arg]  # not generic when the prog
     """A temporary file beside the stored ones, so that keeping it is a rename. It goes away unless it is kept."""
 
     def __init__(self) -> None:
-        self._written: IO[bytes] = tempfile.NamedTemporaryFile(prefix="incoming-", dir=_folder())  # type: ignore[assignment]  # noqa: SIM115 - closed by whoever receives
+        self._written: IO[bytes] = tempfile.NamedTemporaryFile(prefix="incoming-", dir=_folder())  # noqa: SIM115 - closed by whoever receives
         super().__init__(self._written)
         self.size_bytes = 0
         self._digest = hashlib.sha256()
@@ -63,12 +63,11 @@ class ArrivingFile(File):  # type: ignore[type-arg]  # not generic when the prog
             super().close()
 
 
-def receive_file(
-    stream: IO[bytes] | None, meta: Mapping[str, Any], *, filename: str | None
-) -> tuple[ArrivingFile, str]:
+def receive_file(stream: Any, meta: Mapping[str, Any], *, filename: str | None) -> tuple[ArrivingFile, str]:
     """The file in a body, and its name: the field `file` of a form, or the whole body, which `filename` belongs to.
 
-    The caller closes it. Raises TooLargeError, UnavailableError (the disk is short) and ValidationFailedError.
+    `stream` is what the bytes are read from, None for an empty body. The caller closes the file. Raises TooLargeError,
+    UnavailableError (the disk is short) and ValidationFailedError.
     """
     is_form = meta.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == "multipart/form-data"
     declared = _declared_bytes(meta)
@@ -127,7 +126,7 @@ class _FormHandler(FileUploadHandler):
         self.is_complete = True
 
 
-def _from_form(stream: IO[bytes], meta: Mapping[str, Any]) -> tuple[ArrivingFile, str]:
+def _from_form(stream: Any, meta: Mapping[str, Any]) -> tuple[ArrivingFile, str]:
     handler = _FormHandler()
     try:
         try:

@@ -255,11 +255,12 @@ class CsvQuerySerializer(SubmissionSerializer):
     # What is of the request, and not of its submissions.
     OF_REQUEST = ("all_or_nothing", "delimiter")
 
-    input_parameters = None
-    secure_parameters = None
-    idempotency_key = None
-    task_callback_url = None
-    task_callback_api_key = None
+    # None is REST framework's way to leave a field out.
+    input_parameters = None  # type: ignore[assignment]
+    secure_parameters = None  # type: ignore[assignment]
+    idempotency_key = None  # type: ignore[assignment]
+    task_callback_url = None  # type: ignore[assignment]
+    task_callback_api_key = None  # type: ignore[assignment]
     all_or_nothing = TruthField(default=False)
     delimiter = serializers.ChoiceField(
         choices=list(DELIMITERS),

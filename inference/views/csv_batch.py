@@ -51,8 +51,9 @@ class InferenceCsvView(ApiView):
         query.is_valid(raise_exception=True)
         key = api_key_of(request)
         declared = newest_version(query.validated_data["endpoint_name"], key).input_names
+        text: Any = request.data
         table = read_table(
-            request.data if isinstance(request.data, str) else "",
+            text if isinstance(text, str) else "",  # an empty body is not parsed
             is_known=lambda heading: _is_known(heading, declared),
             delimiter=DELIMITERS.get(query.validated_data.get("delimiter", "")),
         )

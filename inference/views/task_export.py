@@ -45,7 +45,7 @@ class TaskExportView(ApiView):
         # From here on a slow client costs a thread, and nothing of the database.
         give_back_connection()
         response = StreamingHttpResponse(
-            table.chunks(delimiter=delimiter, raw=raw),  # type: ignore[arg-type]  # it is iterated, and closed
+            table.chunks(delimiter=delimiter, raw=raw),
             content_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": 'attachment; filename="tasks.csv"',

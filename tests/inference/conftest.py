@@ -40,7 +40,8 @@ class ApiClient:
         return self.post("/api/v1/inference", json=body, **options)
 
     def with_key(self, key: str) -> "ApiClient":
-        return ApiClient(self.url, key)
+        """Another caller over the same connections, which end with this client."""
+        return ApiClient(self.url, key, self.session)
 
 
 @pytest.fixture

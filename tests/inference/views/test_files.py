@@ -204,7 +204,7 @@ def test_a_file_that_may_not_be_used_is_a_wrong_field(api: ApiClient, why: str) 
 
 def test_anonymous_callers_use_no_file_of_a_key(api: ApiClient, settings: Any) -> None:
     settings.ALLOW_ANONYMOUS_LOCAL = True
-    anonymous = ApiClient(api.url)
+    anonymous = api.with_key("")
     assert_error(anonymous.post("/inference", json=with_file(uploaded(api))), 400, PATH)
 
 

@@ -47,7 +47,7 @@ def test_a_limited_request_stores_nothing_and_says_nothing_of_its_body(api: ApiC
 def test_callers_without_a_key_are_counted_by_their_address(api: ApiClient, settings: Any) -> None:
     settings.RATE_LIMIT_PER_KEY, settings.RATE_LIMIT_BURST = 1, 1
     settings.ALLOW_ANONYMOUS_LOCAL = True
-    anonymous = ApiClient(api.url)
+    anonymous = api.with_key("")
 
     assert anonymous.post("/inference", json=a_body()).status_code == 202
     assert_error(anonymous.post("/inference", json=a_body()), 429, "Too many requests of this address")
