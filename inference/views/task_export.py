@@ -13,6 +13,7 @@ from inference.csv_rows import DELIMITERS
 from inference.errors import UnavailableError
 from inference.models import Scope, Task
 from inference.queries import TaskFilter, walk_tasks
+from inference.receiving import disk_errors
 from inference.serializers import Cursor, TaskExportSerializer
 from inference.services.waiting import give_back_connection
 from inference.task_table import TaskTable
@@ -76,11 +77,12 @@ def _collect(tasks: Generator[Task], limit: int) -> tuple[TaskTable, Task | None
     """The table, the last task in it, and whether there are more."""
     table, last = TaskTable(), None
     try:
-        for task in itertools.islice(tasks, limit):
-            table.add(task)
-            last = task
-            if table.bytes >= MAX_BYTES:
-                break
+        with disk_errors():
+            for task in itertools.islice(tasks, limit):
+                table.add(task)
+                last = task
+                if table.bytes >= MAX_BYTES:
+                    break
         return table, last, next(tasks, None) is not None
     except BaseException:
         table.close()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import OperationalError
 from pytest_django import Settings
 
 from executor.actions.files import allowed_file, name_of
@@ -16,6 +17,7 @@ from executor.fetching import Answer
 from executor.loop import WorkerLoop
 from executor.uploads import fetch_upload
 from inference.models import Artifact, Task, UploadedFile
+from inference.services import uploads as upload_service
 from inference.services.uploads import keep_upload
 from tests.executor.conftest import (
     RUN_SECONDS,
@@ -122,6 +124,24 @@ def test_a_file_of_another_task_and_one_that_is_none_are_refused_alike(run_nodes
 
     assert len(set(texts)) == 1
     assert "the uploaded file is none of this task" in texts[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_of_the_database_is_waited_for(
+    worker_loop: WorkerLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task()
+    named = an_upload(task, "card.png")
+    find, outages = upload_service.find_upload, [OperationalError("server closed the connection")]
+
+    def find_after_outage(*args: Any, **kwargs: Any) -> UploadedFile | None:
+        if outages:
+            raise outages.pop()
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(upload_service, "find_upload", find_after_outage)
+    path = worker_loop.submit(fetch_upload(named, task_id=task.id, folder=tmp_path)).result(RUN_SECONDS)
+    assert path.read_bytes() == b"card"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,8 +165,21 @@ def test_the_queries_of_a_page_do_not_grow_with_its_rows(api: ApiClient, automat
         table.close()
 
     assert table.rows == 20
-    assert len(captured) == 2  # a page, and an empty one behind it
+    assert len(captured) == 3  # a page, what is large of it, and an empty page behind it
     assert all("OFFSET" not in each["sql"].upper() and "COUNT(" not in each["sql"].upper() for each in captured)
+
+
+def test_large_outputs_are_not_read_at_the_same_time(automation: Automation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "WALK_BYTES", 1500)
+    texts = ["".join(uuid.uuid4().hex for _ in range(each)) for each in (1, 1, 500, 1)]  # PostgreSQL compresses others
+    tasks = [ended(automation, {"json_data": {"x": text}}) for text in texts]
+    with CaptureQueriesContext(connection) as captured:
+        walked = list(queries.walk_tasks(None, queries.TaskFilter(), after=None, by_end=True))
+
+    assert [task.id for task in walked] == [task.id for task in tasks]
+    assert [task.output_data for task in walked] == [task.output_data for task in tasks]
+    parts = [each["sql"] for each in captured if "output_data" in each["sql"] and "pg_column_size" not in each["sql"]]
+    assert [sql.count("::uuid") for sql in parts] == [2, 1, 1]
 
 
 def test_filters_are_those_of_the_list(api: ApiClient, automation: Automation) -> None:
