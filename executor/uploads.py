@@ -1,7 +1,6 @@
 """Files that a client sent ahead of its task, brought to where a page can be given them."""
 
 import asyncio
-import shutil
 import uuid
 from pathlib import Path
 
@@ -47,7 +46,8 @@ def _copy(upload: UploadedFile, place: Path) -> Path:
     target = place / safe_filename(upload.filename)
     try:
         with default_storage.open(upload.storage_name, "rb") as stored, target.open("xb") as copy:
-            shutil.copyfileobj(stored, copy)
+            for chunk in stored.chunks():
+                copy.write(chunk)
     except FileNotFoundError:
         raise AutomationError(f"the uploaded file “{target.name}” is missing in the storage") from None
     return target

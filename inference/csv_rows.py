@@ -14,6 +14,10 @@ from inference.errors import ValidationFailedError
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 MAX_COLUMNS = 1_000
 MAX_ROWS = 1_000
+# With the empty ones: spreadsheets save thousands of them below a table that was longer once.
+MAX_RECORDS = 100_000
+# As many as the longest headings of all columns have, to find the delimiter by.
+_MAX_HEADINGS_CHARACTERS = 1024 * 1024
 # The csv module's own limit of 131,072 characters is one of the whole process, and lower than what a value may have.
 # How large a cell can be is bounded by the body that it comes in.
 csv.field_size_limit(64 * 1024 * 1024)
@@ -49,6 +53,8 @@ def read_table(text: str, *, is_known: Callable[[str], bool], delimiter: str | N
     rows: list[Row] = []
     for cells in records:
         if not any(cells):
+            if records.number >= MAX_RECORDS:
+                raise wrong_cell(records.number, None, f"is one too many: at most {MAX_RECORDS:,}, empty ones included")
             continue
         if len(cells) != len(headings):
             place = min(len(cells), len(headings)) + 1
@@ -81,6 +87,7 @@ class _Records:
     def __init__(self, text: str, delimiter: str) -> None:
         self.number = 0
         self._delimiter = delimiter
+        self._has_nul = "\0" in text  # found at once where there is none
         self._lines = io.StringIO(text, newline="")
         self._taken: list[str] = []  # of the present record
         self._reader = csv.reader(self._take(), delimiter=delimiter, strict=True)
@@ -96,9 +103,10 @@ class _Records:
             except csv.Error:
                 column, reason = _fault("".join(self._taken), self._delimiter)
                 raise wrong_cell(self.number, column, reason) from None
-            for column, cell in enumerate(cells, 1):
-                if "\0" in cell:
-                    raise wrong_cell(self.number, column, "contains a NUL character, which no text here can hold")
+            if self._has_nul:
+                for column, cell in enumerate(cells, 1):
+                    if "\0" in cell:
+                        raise wrong_cell(self.number, column, "contains a NUL character, which no text here can hold")
             yield cells
 
     def _take(self) -> Iterator[str]:
@@ -118,17 +126,18 @@ def _delimiter_of(text: str, is_known: Callable[[str], bool]) -> str:
 
 
 def _headings(text: str, delimiter: str) -> list[str]:
+    begin = text[:_MAX_HEADINGS_CHARACTERS]
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+        return next(csv.reader(io.StringIO(begin, newline=""), delimiter=delimiter, strict=True), [])
     except csv.Error:
         # Malformed: enough to see which delimiter was meant, so that the place of the fault is told right.
-        return text.partition("\n")[0].split(delimiter)
+        return begin.partition("\n")[0].split(delimiter)
 
 
 def _fault(record: str, delimiter: str) -> tuple[int, str]:
     """Where a record that the csv module has refused is wrong: the column, and why. Its own message names neither."""
     column, at, end = 1, 0, len(record)
-    while at < end:
+    while at < end and column <= MAX_COLUMNS:
         if record[at] == '"':
             at = _end_of_quotes(record, at + 1)
             if at == end + 1:
@@ -136,11 +145,13 @@ def _fault(record: str, delimiter: str) -> tuple[int, str]:
             if at < end and record[at] not in (delimiter, "\r", "\n"):
                 return column, 'goes on behind its closing quote: a quote inside of quotes is written twice ("")'
         else:
-            while at < end and record[at] != delimiter:
-                at += 1
+            behind = record.find(delimiter, at)
+            at = end if behind == -1 else behind
         if at < end and record[at] == delimiter:
             column += 1
         at += 1
+    if column > MAX_COLUMNS:
+        return column, f"the row has more than {MAX_COLUMNS:,} cells"
     return column, "begins with a quote that is never closed"
 
 

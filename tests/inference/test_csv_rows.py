@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.csv_rows import DELIMITERS, read_table
+from inference.csv_rows import DELIMITERS, MAX_RECORDS, read_table
 from inference.errors import ValidationFailedError
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
@@ -61,3 +61,20 @@ def test_columns_have_the_letters_of_spreadsheets(column: int, letters: str) -> 
     with pytest.raises(ValidationFailedError) as refused:
         read_table(text, is_known=lambda _: True, delimiter=",")
     assert f"row 2, column {column} ({letters})" in refused.value.message
+
+
+def test_empty_rows_are_counted_and_are_not_without_limit() -> None:
+    empty = ",\r\n" * 5000
+    table = read_table(f"a,b\r\n{empty}1,2\r\n{empty}", is_known=lambda _: True)
+    assert [(row.number, row.cells) for row in table.rows] == [(5002, ["1", "2"])]
+
+    with pytest.raises(
+        ValidationFailedError, match=r"row 100000 is one too many: at most 100,000, empty ones included"
+    ):
+        read_table("a,b\n" + "\n" * MAX_RECORDS, is_known=lambda _: True)
+
+
+@pytest.mark.parametrize("end", ['"x"y', '"x'])
+def test_a_fault_behind_too_many_cells_is_not_searched_for(end: str) -> None:
+    with pytest.raises(ValidationFailedError, match=r"row 2, column 1001 \(ALM\): the row has more than 1,000 cells"):
+        read_table("a,b\n" + "x," * 5000 + end, is_known=lambda _: True)
