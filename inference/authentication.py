@@ -10,6 +10,7 @@ from structlog.contextvars import bind_contextvars
 from inference.errors import UnauthorizedError
 from inference.models import ApiKey
 from inference.services.api_keys import find_key
+from inference.throttles import count_failed_key
 
 _SCHEMES = ("x-api-key", "bearer")
 
@@ -21,13 +22,15 @@ class ApiKeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
-        """Nobody and the key; None without a key. Raises UnauthorizedError for one that cannot be used."""
+        """Nobody and the key; None without a key. Raises UnauthorizedError for one that cannot be used, or
+        TooManyRequestsError after many of them."""
         sent = _sent_keys(request)
         if not sent:
             return None
         # Two different keys in one request: whichever were meant, the other is a mistake.
         key = find_key(sent.pop()) if len(sent) == 1 else None
         if key is None:
+            count_failed_key(request)
             raise UnauthorizedError
         bind_contextvars(key_id=key.public_id)
         return None, key

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, TooManyRequests)
 # Enough to mend a request by; a body with more is wrong in one place many times.
 MAX_ERRORS = 20
+# What a view takes that does not say otherwise (`takes`), as a 415 tells it.
+JSON_BODY = "JSON in UTF-8, with Content-Type: application/json"
 
 _STATUS_MESSAGES = {
     400: "The request is malformed.",
@@ -48,7 +50,7 @@ def answer_error(error: Exception, context: Mapping[str, Any] | None = None) -> 
     if known is not None:
         return _answer(known.status, known.message, errors=known.errors, headers=_headers(known))
     if isinstance(error, exceptions.APIException):
-        return _answer_api_exception(error)
+        return _answer_api_exception(error, taken=getattr((context or {}).get("view"), "takes", JSON_BODY))
     log_unexpected(error)
     return _answer(500, status_message(500))
 
@@ -111,10 +113,10 @@ def _headers(error: InferenceError) -> dict[str, str]:
     return headers
 
 
-def _answer_api_exception(error: exceptions.APIException) -> Response:
+def _answer_api_exception(error: exceptions.APIException, *, taken: str) -> Response:
     match error:
         case exceptions.UnsupportedMediaType():
-            message = "Send the body as JSON in UTF-8, with Content-Type: application/json."
+            message = f"Send the body as {taken}."
         case exceptions.MethodNotAllowed():
             message = status_message(405)
         case _:

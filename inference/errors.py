@@ -99,6 +99,15 @@ class QueueFullError(InferenceError):
         super().__init__(message, retry_after=retry_after)
 
 
+class TooManyRequestsError(InferenceError):
+    """The caller sends faster than an operator allows, or too many keys that cannot be used."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, retry_after=max(1, retry_after))
+
+
 class ControlPlaneError(InferenceError):
     """The remote control plane could not be asked, or refused."""
 

@@ -32,6 +32,29 @@ class LimitedJSONParser(BaseParser):
         return parse_json(_read(stream, context["view"].body_max_bytes, context["request"].META.get("CONTENT_LENGTH")))
 
 
+class CsvParser(BaseParser):
+    """The text of a CSV file in UTF-8, with or without a byte order mark, of at most `view.body_max_bytes`."""
+
+    media_type = "text/csv"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The text. Raises TooLargeError, UnsupportedMediaType, ValidationFailedError."""
+        context = parser_context or {}
+        _check_charset(media_type or "")
+        body = _read(stream, context["view"].body_max_bytes, context["request"].META.get("CONTENT_LENGTH"))
+        try:
+            return body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            row = body.count(b"\n", 0, error.start) + 1
+            message = (
+                f"The body is no CSV in UTF-8: byte {error.start} (line {row}) is none. In Excel, save it as "
+                "“CSV UTF-8”."
+            )
+            raise ValidationFailedError(message, errors={"body": [message]}) from None
+
+
 def parse_json(body: bytes) -> Any:
     """The value that `body` spells. Raises ValidationFailedError; its message repeats nothing of the body."""
     try:
@@ -76,7 +99,7 @@ def _not_json(reason: str) -> ValidationFailedError:
 def _check_charset(media_type: str) -> None:
     _, parameters = parse_header_parameters(media_type)
     if parameters.get("charset", "utf-8").strip("\"' ").lower() not in _UTF8_NAMES:
-        raise UnsupportedMediaType(media_type, detail="Send the body as JSON in UTF-8; another charset was declared.")
+        raise UnsupportedMediaType(media_type, detail="Another charset than UTF-8 was declared.")
 
 
 def _read(stream: IO[bytes], max_bytes: int, declared: str | None) -> bytes:

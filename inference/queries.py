@@ -1,7 +1,7 @@
 """Reads with more than one caller: what a key may see, and how the queue does."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, Func, IntegerField, QuerySet
 
 from inference.errors import NotFoundError
 from inference.models import ENDED, ApiKey, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
@@ -18,6 +18,10 @@ from inference.visibility import may_use
 
 # A worker ends an attempt at its limit by itself; so much later something is stuck.
 OVERRUN_GRACE_SECONDS = 60
+# When a list is gone through: tasks that are read at a time, and bytes (as stored) of their inputs and outputs.
+WALK_PAGE = 200
+WALK_BYTES = 4 * 1024 * 1024
+_LARGE = ("input_parameters", "output_data")
 
 
 @dataclass(frozen=True)
@@ -153,11 +157,7 @@ class ListPosition:
 
 def list_tasks(api_key: ApiKey | None, wanted: TaskFilter, *, after: ListPosition | None, limit: int) -> list[Task]:
     """At most `limit` tasks, newest first, that come after the task at `after` (its created_at)."""
-    tasks = _filtered(api_key, wanted)
-    if after is not None:
-        # The first half alone is what the index starts at, so that depth costs nothing.
-        tasks = tasks.filter(created_at__lte=after.instant).exclude(created_at=after.instant, id__gte=after.task_id)
-    return list(tasks.order_by("-created_at", "-id")[:limit])
+    return list(_newest_first(api_key, wanted, after)[:limit])
 
 
 def list_ended_tasks(
@@ -166,12 +166,49 @@ def list_ended_tasks(
     """At most `limit` tasks in the order of their ends, first one first, that come after the one at `after` (its
     completed_at). None that ended before one of these is ever listed later: who goes on from the last one has all.
     """
-    # A statement of its own, before the one that reads: what has committed by now is seen by that one.
-    until = settled_until()
-    tasks = _filtered(api_key, wanted).filter(completed_at__lt=until)
-    if after is not None:
-        tasks = tasks.filter(completed_at__gte=after.instant).exclude(completed_at=after.instant, id__lte=after.task_id)
-    return list(tasks.order_by("completed_at", "id")[:limit])
+    return list(_in_order_of_ends(api_key, wanted, after)[:limit])
+
+
+def walk_tasks(
+    api_key: ApiKey | None, wanted: TaskFilter, *, after: ListPosition | None, by_end: bool
+) -> Generator[Task]:
+    """The tasks of `list_ended_tasks` or `list_tasks`, all of them, page by page. In memory are a page without inputs
+    and outputs, and so many of these as WALK_BYTES allow, however large those of a task are."""
+    choose = _in_order_of_ends if by_end else _newest_first
+    stored_bytes = sum((_stored_bytes(name) for name in _LARGE[1:]), start=_stored_bytes(_LARGE[0]))
+    while True:
+        tasks = choose(api_key, wanted, after).defer(*_LARGE, "for_loop_status", "version__document")
+        page = list(tasks.annotate(stored_bytes=stored_bytes)[:WALK_PAGE])
+        if not page:
+            return
+        for group in _groups(page):
+            large = Task.objects.filter(id__in=[task.id for task in group]).values_list("id", *_LARGE)
+            read = {row[0]: row[1:] for row in large}
+            for task in group:
+                if task.id in read:  # else it was removed in this moment
+                    task.input_parameters, task.output_data = read[task.id]
+                    yield task
+        last = page[-1]
+        after = ListPosition(cast("datetime", last.completed_at) if by_end else last.created_at, last.id)
+
+
+def _groups(page: Sequence[Task]) -> Generator[list[Task]]:
+    """`page` in order, in parts of at most WALK_BYTES, or of one task."""
+    group: list[Task] = []
+    size = 0
+    for task in page:
+        weight = vars(task)["stored_bytes"]
+        if group and size + weight > WALK_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(task)
+        size += weight
+    yield group
+
+
+def _stored_bytes(column: str) -> Func:
+    """As it lies on the disk, which is known without reading it."""
+    return Func(F(column), function="pg_column_size", output_field=IntegerField())
 
 
 def settled_until() -> datetime:
@@ -191,6 +228,23 @@ def settled_until() -> datetime:
         )
         (instant,) = cursor.fetchone()
     return cast("datetime", instant)
+
+
+def _newest_first(api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None) -> QuerySet[Task]:
+    tasks = _filtered(api_key, wanted)
+    if after is not None:
+        # The first half alone is what the index starts at, so that depth costs nothing.
+        tasks = tasks.filter(created_at__lte=after.instant).exclude(created_at=after.instant, id__gte=after.task_id)
+    return tasks.order_by("-created_at", "-id")
+
+
+def _in_order_of_ends(api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None) -> QuerySet[Task]:
+    # A statement of its own, before the one that reads: what has committed by now is seen by that one.
+    until = settled_until()
+    tasks = _filtered(api_key, wanted).filter(completed_at__lt=until)
+    if after is not None:
+        tasks = tasks.filter(completed_at__gte=after.instant).exclude(completed_at=after.instant, id__lte=after.task_id)
+    return tasks.order_by("completed_at", "id")
 
 
 def _filtered(api_key: ApiKey | None, wanted: TaskFilter) -> QuerySet[Task]:

@@ -19,6 +19,7 @@ from pydantic import ValidationError as PydanticValidationError
 from rest_framework import serializers
 
 from automation.parameters import SecureParameter
+from inference.csv_rows import DELIMITERS
 from inference.errors import ValidationFailedError, shorten
 from inference.models import (
     Artifact,
@@ -39,7 +40,12 @@ from inference.services.submit import Submission
 
 MAX_REPORTED = 20
 MAX_BATCH_ITEMS = 1000
+MAX_EXPORTED_ROWS = 10_000
 MAX_URL_CHARACTERS = 2048
+# Of one submission. No real one comes near, and each of them keeps one request from being a day's work.
+MAX_PARAMETERS = 1_000
+MAX_VALUES_PER_PARAMETER = 10_000
+MAX_VALUE_CHARACTERS = 1024 * 1024
 # What an integer column of PostgreSQL holds.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
 CALLBACKS_ARE_NOT_DELIVERED = (
@@ -101,6 +107,8 @@ class NamesField(serializers.Field[list[str], Any, list[str], Any]):
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list):
             raise serializers.ValidationError(f"must be a list of texts, not {_kind(data)}.")
+        if len(data) > MAX_PARAMETERS:
+            raise serializers.ValidationError(f"must have at most {MAX_PARAMETERS:,} names, not {len(data):,}.")
         wrong = {
             f"[{position}]": [f"must be a text, not {_kind(each)}."]
             for position, each in enumerate(data)
@@ -126,6 +134,13 @@ class ParameterValuesField(serializers.Field[dict[str, list[Any]], Any, dict[str
             if not isinstance(each, accepted)
         }
         _refuse_if_any(wrong)
+        too_long = {
+            f".{shorten(name)}[{position}]": [f"must have at most {MAX_VALUE_CHARACTERS:,} characters."]
+            for name, given in values.items()
+            for position, each in enumerate(given)
+            if isinstance(each, str) and len(each) > MAX_VALUE_CHARACTERS
+        }
+        _refuse_if_any(too_long)
         return values
 
 
@@ -243,6 +258,36 @@ class BatchSerializer(serializers.Serializer[Any]):
         return attrs
 
 
+class CsvQuerySerializer(SubmissionSerializer):
+    """The query of POST /api/v1/inference/csv: what holds for every row. Unknown names are refused: a mistyped
+    `unique_parameter_names` would run twice what must run once."""
+
+    # What is of the request, and not of its submissions.
+    OF_REQUEST = ("all_or_nothing", "delimiter")
+
+    # None is REST framework's way to leave a field out.
+    input_parameters = None  # type: ignore[assignment]
+    secure_parameters = None  # type: ignore[assignment]
+    idempotency_key = None  # type: ignore[assignment]
+    task_callback_url = None  # type: ignore[assignment]
+    task_callback_api_key = None  # type: ignore[assignment]
+    all_or_nothing = TruthField(default=False)
+    delimiter = serializers.ChoiceField(
+        choices=list(DELIMITERS),
+        required=False,
+        error_messages={"invalid_choice": f"must be one of {', '.join(DELIMITERS)}."},
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = [name for name in self.initial_data if name not in self.fields]
+        if "idempotency_key" in unknown:
+            reason = "is for a single submission: give each row one in a column _idempotency_key."
+            raise serializers.ValidationError({"idempotency_key": [reason]})
+        if unknown:
+            raise serializers.ValidationError({shorten(unknown[0]): ["is no parameter of this query."]})
+        return super().validate(attrs)
+
+
 @dataclass(frozen=True)
 class Cursor:
     """Where a page ended, and of which list: by creation, newest first, or by end, first one first."""
@@ -312,6 +357,25 @@ class TaskListSerializer(serializers.Serializer[Any]):
         if cursor is not None and not cursor.by_end and "ended_after" in attrs:
             raise serializers.ValidationError({"cursor": ["must be one of a list with ended_after."]})
         return attrs
+
+
+class TaskExportSerializer(TaskListSerializer):
+    """The query of GET /api/v1/tasks.csv: that of the list, and how the file is written."""
+
+    limit = serializers.IntegerField(
+        default=MAX_EXPORTED_ROWS,
+        min_value=1,
+        max_value=MAX_EXPORTED_ROWS,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), f"must be a whole number from 1 to {MAX_EXPORTED_ROWS:,}."
+        ),
+    )
+    raw = serializers.BooleanField(default=False, error_messages={"invalid": "must be true or false."})
+    delimiter = serializers.ChoiceField(
+        choices=list(DELIMITERS),
+        default="comma",
+        error_messages={"invalid_choice": f"must be one of {', '.join(DELIMITERS)}."},
+    )
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -562,12 +626,20 @@ def _body_sha256(body: Mapping[str, Any]) -> str:
 def _lists_by_name(data: Any) -> dict[str, list[Any]]:
     if not isinstance(data, dict):
         raise serializers.ValidationError(f"must be an object of lists, not {_kind(data)}.")
+    if len(data) > MAX_PARAMETERS:
+        raise serializers.ValidationError(f"must have at most {MAX_PARAMETERS:,} parameters, not {len(data):,}.")
     wrong = {
         f".{shorten(name)}": [f"must be a list, not {_kind(given)}."]
         for name, given in data.items()
         if not isinstance(given, list)
     }
     _refuse_if_any(wrong)
+    too_many = {
+        f".{shorten(name)}": [f"must have at most {MAX_VALUES_PER_PARAMETER:,} values, not {len(given):,}."]
+        for name, given in data.items()
+        if len(given) > MAX_VALUES_PER_PARAMETER
+    }
+    _refuse_if_any(too_many)
     return data
 
 

@@ -270,6 +270,15 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
 # Bytes of one POST /inference; the contract's limit, answered with 413.
 INFERENCE_BODY_MAX_BYTES = 1024 * 1024
+# Bytes of one file of POST /api/v1/files; the contract's limit, answered with 413.
+UPLOAD_MAX_BYTES = 50 * 1024 * 1024
+UPLOAD_HOURS = env_int(
+    "UPLOAD_HOURS",
+    default=24,
+    minimum=1,
+    maximum=24 * 365,
+    help="Hours that an uploaded file waits for a task that uses it. One that a task uses is kept with it.",
+)
 # Uploads in the admin (an automation's JSON) may be larger than a submission.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 ALLOW_ANONYMOUS_LOCAL = env_bool(
@@ -297,6 +306,26 @@ QUEUE_LIMIT_PER_AUTOMATION = env_int(
     default=0,
     minimum=0,
     help="Tasks of one automation that may wait; more are refused with 429. 0: no limit. An automation's own wins.",
+)
+RATE_LIMIT_PER_KEY = env_int(
+    "RATE_LIMIT_PER_KEY",
+    default=0,
+    minimum=0,
+    help="Requests a second of one API key that a web process answers, in the long run; more are refused with 429. "
+    "Callers without a key are counted by their address. 0: no limit.",
+)
+RATE_LIMIT_BURST = env_int(
+    "RATE_LIMIT_BURST",
+    default=50,
+    minimum=1,
+    help="Requests of one API key that may come at once, after a pause, before RATE_LIMIT_PER_KEY holds.",
+)
+FAILED_KEYS_PER_MINUTE = env_int(
+    "FAILED_KEYS_PER_MINUTE",
+    default=60,
+    minimum=1,
+    help="Requests a minute with a key that cannot be used, of one address, that are answered 401; more get 429. A "
+    "right key from the same address is answered all the same.",
 )
 MAX_WAITERS = env_int(
     "MAX_WAITERS",

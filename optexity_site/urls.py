@@ -12,10 +12,13 @@ from inference.views.automations import (
     AutomationView,
 )
 from inference.views.batch import InferenceBatchView
+from inference.views.csv_batch import InferenceCsvView
 from inference.views.events import TaskEventsView
+from inference.views.files import FileUploadView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
 from inference.views.metrics import MetricsView
+from inference.views.task_export import TaskExportView
 from inference.views.tasks import (
     DownloadsView,
     OutputDataView,
@@ -36,7 +39,9 @@ urlpatterns = [
     path("inference", InferenceView.as_view(allows_anonymous_local=True)),
     path("api/v1/inference", InferenceView.as_view()),
     path("api/v1/inference/batch", InferenceBatchView.as_view()),
+    path("api/v1/inference/csv", InferenceCsvView.as_view()),
     path("api/v1/tasks", TaskListView.as_view()),
+    path("api/v1/tasks.csv", TaskExportView.as_view()),
     path("api/v1/tasks/<uuid:task_id>", TaskView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/steps", TaskStepsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/events", TaskEventsView.as_view()),
@@ -45,6 +50,7 @@ urlpatterns = [
     path("api/v1/tasks/<uuid:task_id>/answer", TaskAnswerView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/retry", TaskRetryView.as_view()),
     path("api/v1/artifacts/<uuid:artifact_id>", ArtifactView.as_view()),
+    path("api/v1/files", FileUploadView.as_view()),
     path("api/v1/automations", AutomationListView.as_view()),
     path("api/v1/automations/<path:endpoint_name>/validate", AutomationValidateView.as_view()),
     path("api/v1/automations/<path:endpoint_name>", AutomationView.as_view()),

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "optexity_site.settings")
@@ -41,26 +41,32 @@ class ChunkedBodies:
     here up to one byte above `max_bytes`, so that the view still sees that it is too large.
     """
 
-    def __init__(self, application: Application, *, max_bytes: int) -> None:
+    def __init__(
+        self, application: Application, *, max_bytes: int, max_bytes_at: Mapping[str, int] | None = None
+    ) -> None:
+        """`max_bytes_at` are other limits, by path."""
         self.application = application
         self.max_bytes = max_bytes
+        self.max_bytes_at = max_bytes_at or {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and environ.get("wsgi.input_terminated"):
-            environ["wsgi.input"], length = self._read(environ["wsgi.input"])
+            max_bytes = self.max_bytes_at.get(environ.get("PATH_INFO", ""), self.max_bytes)
+            environ["wsgi.input"], length = _read(environ["wsgi.input"], max_bytes)
             environ["CONTENT_LENGTH"] = str(length)
         return self.application(environ, start_response)
 
-    def _read(self, stream: IO[bytes]) -> tuple[IO[bytes], int]:
-        body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
-        length = 0
-        while length <= self.max_bytes:
-            chunk = stream.read(min(_CHUNK_BYTES, self.max_bytes + 1 - length))
-            if not chunk:
-                break
-            length += body.write(chunk)
-        body.seek(0)
-        return body, length
+
+def _read(stream: IO[bytes], max_bytes: int) -> tuple[IO[bytes], int]:
+    body = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed with the request
+    length = 0
+    while length <= max_bytes:
+        chunk = stream.read(min(_CHUNK_BYTES, max_bytes + 1 - length))
+        if not chunk:
+            break
+        length += body.write(chunk)
+    body.seek(0)
+    return body, length
 
 
 def make_application() -> Application:
@@ -74,10 +80,15 @@ def make_application() -> Application:
 
         if not settings.DATABASE_URL:
             embedded_db.acquire(settings.DATA_DIR)
+        from inference.receiving import FORM_BYTES
+
         django = get_wsgi_application()
         _require_schema()
-        application = FewAtOnce(django, limit=settings.WEB_THREADS)
-        return ChunkedBodies(application, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return ChunkedBodies(
+            FewAtOnce(django, limit=settings.WEB_THREADS),
+            max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+            max_bytes_at={"/api/v1/files": settings.UPLOAD_MAX_BYTES + FORM_BYTES},
+        )
     except (SettingError, embedded_db.EmbeddedDatabaseError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -17,18 +17,22 @@ from executor.downloads import ArrivedFile, disposition_filename
 from executor.errors import AutomationError
 from executor.fetching import Answer, Outgoing, fetch_file
 from executor.run import Run
+from executor.uploads import fetch_upload, is_upload
 
 # For the PDF of the current page, which may still be on its way.
 _SHOWN_PDF_SECONDS = 10.0
 
 
 async def upload_file(action: UploadFileAction, run: Run) -> None:
-    """Set a file on a file input, which may be hidden: one of this server, or one that is fetched first.
+    """Set a file on a file input, which may be hidden: one of this server, one that the client sent ahead
+    (`upload://<file_id>`), or one that is fetched first.
 
     Errors: AutomationError (a file that may not be uploaded), ActionError (one that could not be fetched),
     ElementNotFoundError, ActionTimeoutError.
     """
-    if action.file_path:
+    if action.file_path and is_upload(action.file_path):
+        path = await fetch_upload(action.file_path, task_id=run.task_id, folder=run.folder / "uploads")
+    elif action.file_path:
         path = await asyncio.to_thread(allowed_file, action.file_path, run.folder)
     else:
         # The browser reads the file only when the form is sent: it goes away with the attempt's folder.

@@ -16,6 +16,7 @@ KINDS = (
     "traces",
     "logs",
     "downloads",
+    "uploads",
     "orphans",
     "sessions",
     "dashboard-logins",

@@ -45,7 +45,8 @@ def _files_without_row(folder: Path, grace: timedelta, progress: Progress) -> No
         progress.check()
         rows = dict(
             select(
-                "SELECT storage_name, removal FROM inference_artifact WHERE storage_name = ANY(%(names)s)",
+                "SELECT storage_name, removal FROM inference_artifact WHERE storage_name = ANY(%(names)s)"
+                " UNION ALL SELECT storage_name, '' FROM inference_uploadedfile WHERE storage_name = ANY(%(names)s)",
                 {"names": [file.name for file in batch]},
             )
         )

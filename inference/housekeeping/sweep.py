@@ -22,6 +22,7 @@ from inference.housekeeping.records import prune_records
 from inference.housekeeping.rules import Rules
 from inference.housekeeping.steps import make_step_rules, prune_steps
 from inference.housekeeping.tasks import make_task_rules, prune_tasks
+from inference.housekeeping.uploads import prune_uploads
 from inference.housekeeping.words import amounts
 from inference.services.audit import record_audit
 
@@ -108,6 +109,8 @@ def _prune_kind(kind: str, rules: Rules, limits: Mapping[str, Limit], progress: 
         prune_artifacts(kind, rules, progress)
         if kind == "logs":
             prune_log_files(limit, progress)
+    elif kind == "uploads":
+        prune_uploads(progress)
     elif kind == "orphans":
         if limit.age is not None:
             prune_orphans(limit.age, rules, progress)

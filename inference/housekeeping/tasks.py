@@ -29,7 +29,8 @@ def make_task_rules(rules: Rules, limit: Limit, progress: Progress) -> None:
         # Its row, and the files that are still there.
         weight = (
             f"{row_bytes(Task, 't')} + COALESCE((SELECT sum(a.size_bytes) FROM inference_artifact a"  # noqa: S608 - names of our own tables
-            " WHERE a.task_id = t.id AND a.removed_at IS NULL), 0)"
+            " WHERE a.task_id = t.id AND a.removed_at IS NULL), 0) + COALESCE((SELECT sum(u.size_bytes)"
+            " FROM inference_uploadedfile u WHERE u.task_id = t.id), 0)"
         )
         rules.tasks.upto = newest_that_goes(
             limit.total_bytes, weight=weight, may_go=MAY_GO, goes_anyway=too_old, rules=rules, progress=progress
@@ -121,7 +122,8 @@ def _remove(ids: list[Any], condition: str, rules: Rules, progress: Progress) ->
         ]
         files = select(
             "SELECT storage_name, size_bytes FROM inference_artifact WHERE task_id = ANY(%(ids)s)"
-            " AND removed_at IS NULL",
+            " AND removed_at IS NULL UNION ALL"
+            " SELECT storage_name, size_bytes FROM inference_uploadedfile WHERE task_id = ANY(%(ids)s)",
             {"ids": ids},
         )
         count, size_bytes = take_files(files, progress)

@@ -10,6 +10,7 @@ from inference.models.queue import ANONYMOUS, DASHBOARD, QueueLine, QueuePause, 
 from inference.models.statuses import ACTIVE, ENDED, LEASED, StepStatus, TaskStatus
 from inference.models.step import Artifact, Step
 from inference.models.task import Attempt, CommitPoint, ConcurrencySlot, IdempotencyKey, Task, TaskEvent
+from inference.models.uploaded_file import UploadedFile
 from inference.models.worker_host import WorkerHost
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Task",
     "TaskEvent",
     "TaskStatus",
+    "UploadedFile",
     "WorkerHost",
     "sharer_of_key",
 ]

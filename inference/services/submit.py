@@ -35,6 +35,7 @@ from inference.models import (
 )
 from inference.models.database_clock import StatementTimestamp
 from inference.models.identifiers import uuid7
+from inference.services.uploads import take_uploads
 from inference.telemetry.spans import traceparent_of_task
 from inference.visibility import MAY_USE_SQL, may_use
 
@@ -94,8 +95,8 @@ def submit_task(
     """Store a task for the newest version of `endpoint_name`, or answer with the one that stands for it.
 
     `body_sha256` identifies the request for its `idempotency_key` (hex). Shapes and bounds are the caller's
-    (`serializers.py`); names and combinations are checked here. Raises ValidationFailedError, NotFoundError (no
-    such automation, or not this key's), IdempotencyMismatchError, QueueFullError.
+    (`serializers.py`); names, combinations and uploaded files are checked here. Raises ValidationFailedError,
+    NotFoundError (no such automation, or not this key's), IdempotencyMismatchError, QueueFullError.
     """
     unique_names = list(unique_parameter_names or ())
     check_unique_names(unique_names, input_parameters)
@@ -108,7 +109,7 @@ def submit_task(
         if known is not None:
             _check_visible(known.task_id, api_key=api_key, endpoint_name=endpoint_name)
             return known
-    version = _newest_version(endpoint_name, api_key)
+    version = newest_version(endpoint_name, api_key)
     check_parameter_names(version, input_parameters, secure_parameters or {})
     task = new_task(
         version,
@@ -236,7 +237,8 @@ def _check_proxy(*, use_proxy: bool) -> None:
         raise ValidationFailedError(message, errors={"use_proxy": [message]})
 
 
-def _newest_version(endpoint_name: str, api_key: ApiKey | None) -> AutomationVersion:
+def newest_version(endpoint_name: str, api_key: ApiKey | None) -> AutomationVersion:
+    """What a submission runs. Raises NotFoundError: no such automation, inactive, or not this key's."""
     parameters = {"name": endpoint_name, "key": None if api_key is None else api_key.pk}
     for newest in AutomationVersion.objects.raw(NEWEST_VERSION, parameters):
         return newest
@@ -309,6 +311,7 @@ def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any
                 continue  # it ran out, or its submission was undone, between the two statements
             winner_id = _insert_or_meet(task, cause, limits)
             if winner_id == task.id:
+                take_uploads(task)
                 return Submission(task_id=task.id, duplicate=False)
             if idempotency is not None:
                 IdempotencyKey.objects.filter(owner=idempotency.owner, key=idempotency.key).update(task_id=winner_id)

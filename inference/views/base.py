@@ -11,9 +11,11 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from inference.error_handler import JSON_BODY
 from inference.errors import UnauthorizedError, ValidationFailedError
 from inference.models import ApiKey
 from inference.serializers import LinkMaker
+from inference.throttles import limit_rate
 
 MAX_WAIT_SECONDS = 60
 _PREFER_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=[,;]|$)", re.IGNORECASE)
@@ -40,6 +42,15 @@ class ApiView(APIView):
     http_method_names = ("get", "post", "put", "delete", "head")
     scopes: ClassVar[Mapping[str, str]] = {}
     body_max_bytes = 1024 * 1024
+    # The body, as a 415 tells what it should be.
+    takes = JSON_BODY
+    is_rate_limited = True
+
+    def perform_authentication(self, request: Request) -> None:
+        """Who it is, and whether it is too much: before the scope is looked at and the body is read."""
+        super().perform_authentication(request)
+        if self.is_rate_limited:
+            limit_rate(request)
 
     def is_open_to(self, request: Request) -> bool:
         """Whether a caller without a key may go on."""
@@ -51,6 +62,7 @@ class OpenView(ApiView):
 
     authentication_classes = ()
     permission_classes = ()
+    is_rate_limited = False
 
 
 def api_key_of(request: Request) -> ApiKey | None:

@@ -1,6 +1,6 @@
 """POST /api/v1/inference/batch: many submissions in one request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -31,19 +31,38 @@ class InferenceBatchView(SubmissionView):
             raise ValidationFailedError(message, errors={"Idempotency-Key": [message]})
         body = BatchSerializer(data=json_object(request.data))
         body.is_valid(raise_exception=True)
-        submit = _submit_all if body.validated_data["all_or_nothing"] else _submit_each
-        results = submit(body.validated_data["items"], api_key_of(request))
-        refused = sum(not result["success"] for result in results)
-        answer: dict[str, Any] = {
-            "success": refused == 0,
-            "message": f"{len(results) - refused} of {len(results)} items were accepted",
-            "accepted": len(results) - refused,
-            "refused": refused,
-            "results": results,
-        }
+        results = submit_many(
+            body.validated_data["items"],
+            api_key_of(request),
+            all_or_nothing=body.validated_data["all_or_nothing"],
+            place=lambda number: f"items[{number}]",
+        )
+        answer = batch_object(results, called="items")
         if body.warnings:
             answer["warnings"] = body.warnings
         return Response(answer, status=status.HTTP_202_ACCEPTED)
+
+
+def batch_object(results: list[dict[str, Any]], *, called: str) -> dict[str, Any]:
+    """The answer to many submissions, which are `called` items or rows."""
+    refused = sum(not result["success"] for result in results)
+    return {
+        "success": refused == 0,
+        "message": f"{len(results) - refused} of {len(results)} {called} were accepted",
+        "accepted": len(results) - refused,
+        "refused": refused,
+        "results": results,
+    }
+
+
+def submit_many(
+    items: list[dict[str, Any]], key: ApiKey | None, *, all_or_nothing: bool, place: Callable[[int], str]
+) -> list[dict[str, Any]]:
+    """The answers to these bodies of submissions, in order; `place` names one of them by its number (from 0).
+
+    With `all_or_nothing`, raises what the first refused one is refused with, by its place; then nothing is stored.
+    """
+    return _submit_all(items, key, place) if all_or_nothing else _submit_each(items, key)
 
 
 def _submit_each(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[str, Any]]:
@@ -64,16 +83,14 @@ def _submit_each(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[s
     return results
 
 
-def _submit_all(items: list[dict[str, Any]], key: ApiKey | None) -> list[dict[str, Any]]:
-    """The answers, in order. Raises what the first refused item is refused with, by its place; then nothing is
-    stored."""
+def _submit_all(items: list[dict[str, Any]], key: ApiKey | None, place: Callable[[int], str]) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     with transaction.atomic():
         for number, item in enumerate(items):
             try:
                 results.append(_accepted(item, key))
             except (InferenceError, exceptions.ValidationError) as error:
-                raise _of_item(number, _known(error)) from error
+                raise _of_item(place(number), _known(error)) from error
     return results
 
 
@@ -90,9 +107,8 @@ def _known(error: Exception) -> InferenceError:
     return known
 
 
-def _of_item(number: int, error: InferenceError) -> InferenceError:
+def _of_item(place: str, error: InferenceError) -> InferenceError:
     """The same refusal, with the paths of the whole body."""
-    place = f"items[{number}]"
     named = type(error)(f"Nothing was stored: {place}: {error.message}")
     named.retry_after = error.retry_after
     if error.errors is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from inference import throttles
 from inference.models import Automation
 from inference.services.waiting import waiters
 from tests.factories import make_automation, make_key
@@ -39,7 +40,8 @@ class ApiClient:
         return self.post("/api/v1/inference", json=body, **options)
 
     def with_key(self, key: str) -> "ApiClient":
-        return ApiClient(self.url, key)
+        """Another caller over the same connections, which end with this client."""
+        return ApiClient(self.url, key, self.session)
 
 
 @pytest.fixture
@@ -51,6 +53,8 @@ def automation(transactional_db: None) -> Automation:
 @pytest.fixture
 def api(live_server: Any, automation: Automation) -> Iterator[ApiClient]:
     """A client with a key for everything that keys may do, except running tasks."""
+    throttles.failures.clear()
+    throttles.callers.clear()
     _, key = make_key()
     client = ApiClient(live_server.url, key)
     yield client

@@ -1,20 +1,38 @@
+import hashlib
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import OperationalError
 from pytest_django import Settings
 
 from executor.actions.files import allowed_file, name_of
 from executor.errors import ActionError, AutomationError, DownloadMissingError
 from executor.fetching import Answer
 from executor.loop import WorkerLoop
-from inference.models import Artifact
-from tests.executor.conftest import Prepare, RunNodes, click, interact, read, wait_for
+from executor.uploads import fetch_upload
+from inference.models import Artifact, Task, UploadedFile
+from inference.services import uploads as upload_service
+from inference.services.uploads import keep_upload
+from tests.executor.conftest import (
+    RUN_SECONDS,
+    Prepare,
+    RunNodes,
+    click,
+    interact,
+    read,
+    runner_task_id,
+    wait_for,
+)
 from tests.executor.site import pages
 from tests.executor.site.calls import CLAIMS, CallSite
 from tests.executor.site.server import Site
+from tests.factories import make_task
 
 OUT = read('locator("#out")', "out")
 
@@ -69,6 +87,71 @@ def test_another_file_is_refused_for_good_without_telling_whether_it_exists(
         texts.append(str(outcome.error).replace("missing", "private"))
 
     assert texts[0] == texts[1]
+
+
+def an_upload(task: Task | None, filename: str) -> str:
+    """The value that names a file which `task` has taken."""
+    upload = keep_upload(
+        ContentFile(b"card"), filename=filename, size_bytes=4, sha256=hashlib.sha256(b"card").hexdigest(), api_key=None
+    )
+    UploadedFile.objects.filter(id=upload.id).update(task=task)
+    return f"upload://{upload.id}"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("filename", "shown"), [("my card.png", "my card.png"), ("a:b?.png", "a_b_.png")])
+def test_a_file_that_the_client_sent_ahead_reaches_the_page_under_its_name(
+    prepare: Prepare, worker_loop: WorkerLoop, site: Site, filename: str, shown: str
+) -> None:
+    node = interact("upload_file", {"command": 'locator("#card")', "file_path": "{card[0]}"})
+    runner = prepare([node, OUT], url=f"{site.url}/form", inputs={"card": ["to come"]})
+    named = an_upload(Task.objects.get(id=runner_task_id(runner)), filename)
+    runner._input_parameters = {"card": [named]}
+
+    worker_loop.submit(runner.execute()).result(RUN_SECONDS)
+
+    assert runner.output_data == [{"json_data": {"out": f"file {shown}"}}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_of_another_task_and_one_that_is_none_are_refused_alike(run_nodes: RunNodes, site: Site) -> None:
+    texts = []
+    for named in (an_upload(make_task(), "a"), an_upload(None, "b"), f"upload://{uuid.uuid4()}", "upload://card.png"):
+        node = interact("upload_file", {"command": 'locator("#card")', "file_path": named})
+        outcome = run_nodes([node], url=f"{site.url}/form")
+        assert isinstance(outcome.error, AutomationError)
+        texts.append(str(outcome.error))
+
+    assert len(set(texts)) == 1
+    assert "the uploaded file is none of this task" in texts[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_of_the_database_is_waited_for(
+    worker_loop: WorkerLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task()
+    named = an_upload(task, "card.png")
+    find, outages = upload_service.find_upload, [OperationalError("server closed the connection")]
+
+    def find_after_outage(*args: Any, **kwargs: Any) -> UploadedFile | None:
+        if outages:
+            raise outages.pop()
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(upload_service, "find_upload", find_after_outage)
+    path = worker_loop.submit(fetch_upload(named, task_id=task.id, folder=tmp_path)).result(RUN_SECONDS)
+    assert path.read_bytes() == b"card"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_whose_bytes_are_gone_is_told(worker_loop: WorkerLoop, tmp_path: Path) -> None:
+    task = make_task()
+    named = an_upload(task, "card.png")
+    default_storage.delete(UploadedFile.objects.get().storage_name)
+
+    with pytest.raises(AutomationError, match=r"the uploaded file “card\.png” is missing in the storage"):
+        worker_loop.submit(fetch_upload(named, task_id=task.id, folder=tmp_path)).result(RUN_SECONDS)
 
 
 def test_links_and_dots_do_not_lead_out(uploads: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ UNUSABLE = "opx_abcdefgh_" + "x" * 43
 
 @pytest.fixture
 def anonymous(api: ApiClient) -> ApiClient:
-    return ApiClient(api.url)
+    return api.with_key("")
 
 
 @pytest.mark.parametrize(
