@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ _LAUNCH_SECONDS = 60.0
 # A page that nobody comes back to costs memory, and is signed in to something. What it knew is stored anyway.
 KEPT_PAGE_SECONDS = 15 * 60.0
 _CONNECT_SECONDS = 15.0
+# A context with an empty page takes a quarter of a second. Playwright has no limit of its own here, and a call that is
+# under way when Chromium is killed may never return.
+_CONTEXT_SECONDS = 30.0
+# For as long what is asked of a browser that has gone may take to fail by itself; and how often that is looked at.
+GONE_SECONDS = 10.0
+_GONE_LOOK_SECONDS = 1.0
 # Nothing leaves the machine that no task asked for, and no page is slowed down for lying behind another.
 _ARGUMENTS: tuple[str, ...] = (
     "--disable-background-networking",
@@ -228,6 +235,17 @@ class BrowserPool:
         """Whether the next task can have a context without a new browser."""
         return self._browser is not None and self._browser.is_connected() and not self._is_suspect
 
+    async def gone(self) -> None:
+        """Returns once the browser has been gone for GONE_SECONDS and nobody has started another. What was asked of it
+        fails by itself, as a rule; a call may also wait for good."""
+        gone_since: float | None = None
+        while gone_since is None or time.monotonic() - gone_since < GONE_SECONDS:
+            await asyncio.sleep(_GONE_LOOK_SECONDS)
+            if self._browser is None or self._browser.is_connected():
+                gone_since = None
+            elif gone_since is None:
+                gone_since = time.monotonic()
+
     async def new_context(
         self,
         automation: Automation,
@@ -265,7 +283,7 @@ class BrowserPool:
             if (spare := await self._take_spare(options)) is not None:
                 return spare
             return await self._make_context(options)
-        except PlaywrightError as error:
+        except (PlaywrightError, TimeoutError) as error:
             self._is_suspect = True
             raise BrowserCrashedError(f"the browser gave no new context ({first_line(error)})") from error
 
@@ -280,10 +298,11 @@ class BrowserPool:
     async def _make_context(self, options: ContextOptions) -> BrowserContext:
         if self._browser is None:
             raise BrowserCrashedError("the browser could not be started")
-        context = await self._browser.new_context(**options.arguments(version=self.version))
-        if options.hides_banners:
-            await hide_consent_banners(context)
-        await empty_clipboard(await context.new_page())
+        async with asyncio.timeout(_CONTEXT_SECONDS):
+            context = await self._browser.new_context(**options.arguments(version=self.version))
+            if options.hides_banners:
+                await hide_consent_banners(context)
+            await empty_clipboard(await context.new_page())
         return context
 
     def _prepare_spare(self) -> None:
@@ -301,7 +320,7 @@ class BrowserPool:
                 await (await spare).close()
                 return None
             return await spare
-        except (PlaywrightError, BrowserCrashedError):
+        except (PlaywrightError, BrowserCrashedError, TimeoutError):
             return None  # made again, and then a failure is told
 
     async def _drop_spare(self) -> None:
@@ -411,11 +430,15 @@ class BrowserPool:
         else:
             browser = await self._launch_program(self._playwright, target.program or find_browser())
             browser_proxy.is_used_by(browser, self._proxy)
-        self._session = await browser.new_browser_cdp_session()
-        self._session.on("Fetch.requestPaused", self._on_document)
-        # Documents only (pages and frames), at the moment when their headers are known.
-        pattern = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
-        await self._session.send("Fetch.enable", {"patterns": [pattern]})
+        try:
+            async with asyncio.timeout(_CONTEXT_SECONDS):
+                self._session = await browser.new_browser_cdp_session()
+                self._session.on("Fetch.requestPaused", self._on_document)
+                # Documents only (pages and frames), at the moment when their headers are known.
+                pattern = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
+                await self._session.send("Fetch.enable", {"patterns": [pattern]})
+        except TimeoutError as error:
+            raise BrowserCrashedError("the browser started and does not answer") from error
         self._browser, self._is_suspect, self._tasks_of_browser = browser, False, 0
         self.version = browser.version
         self._prepare_spare()

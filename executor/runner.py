@@ -132,10 +132,13 @@ class AttemptRunner:
         self._recorder.start()
         work = asyncio.create_task(self._attempt(), name=f"attempt of {self._task_id}")
         broken = asyncio.create_task(self._recorder.broken(), name="recorder watch")
+        gone = asyncio.create_task(self._pool.gone(), name="browser watch")
         try:
-            await asyncio.wait({work, broken}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, broken, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                await _end(work)  # nothing that it does could be written anymore
+                await _end(work)  # nothing that it does could be written, or nothing of it done anymore
+                if not broken.done():
+                    raise BrowserCrashedError("the browser went away, and what was asked of it never returned")
             elif work.cancelled():
                 # Not by us: a driver that is killed cancels what waits for its answers.
                 raise BrowserCrashedError("the browser's driver went away")
@@ -159,6 +162,7 @@ class AttemptRunner:
             raise
         finally:
             await _end(broken)
+            await _end(gone)
             await self._recorder.stop()
 
     # --- from the first page to the last file ----------------------------------------------------------------

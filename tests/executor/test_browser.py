@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -9,10 +10,11 @@ from pathlib import Path
 import playwright
 import psutil
 import pytest
+from playwright.async_api import Browser
 from pytest_django import Settings
 
 from automation import load
-from executor import leftovers
+from executor import browser, leftovers
 from executor.browser import BrowserPool, find_browser
 from executor.errors import AutomationError, BrowserCrashedError, BrowserNotFoundError
 from executor.loop import WorkerLoop
@@ -152,6 +154,27 @@ def test_a_driver_that_goes_while_there_is_no_browser_is_replaced(
 
     worker_loop.submit(use()).result(60)
     assert own_pool.is_healthy()
+
+
+def test_a_browser_that_gives_no_context_is_replaced_before_the_next_task(
+    own_pool: BrowserPool, worker_loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Playwright has no limit for that call, and one may never return."""
+    monkeypatch.setattr(browser, "_CONTEXT_SECONDS", 0.5)
+    worker_loop.submit(own_pool.start()).result(60)
+
+    async def never(*arguments: object, **options: object) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Browser, "new_context", never)
+        worker_loop.submit(own_pool._drop_spare()).result(10)
+        with pytest.raises(BrowserCrashedError, match="the browser gave no new context"):
+            worker_loop.submit(own_pool.new_context(load(DOCUMENT))).result(20)
+    monkeypatch.setattr(browser, "_CONTEXT_SECONDS", 30)
+
+    context = worker_loop.submit(own_pool.new_context(load(DOCUMENT))).result(60)
+    worker_loop.submit(own_pool.close_context(context)).result(10)
 
 
 def test_channels_of_third_parties_are_refused(own_pool: BrowserPool, worker_loop: WorkerLoop) -> None:

@@ -6,8 +6,10 @@ import errno
 import pytest
 from django.core.files.storage import default_storage
 
+from executor import browser
 from executor.errors import BrowserCrashedError, DiskFullError
 from executor.runner import AttemptRunner
+from tests.executor.browser_processes import kill_chromium
 from tests.executor.conftest import RunNodes, click
 from tests.executor.site.server import Site
 
@@ -39,3 +41,22 @@ def test_a_full_disk_fails_the_task_in_clear_words(
 
     assert isinstance(outcome.error, DiskFullError)
     assert str(outcome.error) == "the disk is full: no picture or file could be kept; free some space"
+
+
+def test_a_call_that_never_returns_from_a_browser_that_is_gone_ends_the_attempt(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen when Chromium was killed while a context was being made: Playwright then waits for good."""
+    monkeypatch.setattr(browser, "GONE_SECONDS", 0.3)
+    monkeypatch.setattr(browser, "_GONE_LOOK_SECONDS", 0.05)
+
+    async def never(*arguments: object, **options: object) -> None:
+        kill_chromium()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AttemptRunner, "_attempt_in_context", never)
+
+    outcome = run_nodes([click('get_by_text("Press")')], url=f"{site.url}/")
+
+    assert isinstance(outcome.error, BrowserCrashedError)
+    assert str(outcome.error) == "the browser went away, and what was asked of it never returned"
