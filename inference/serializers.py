@@ -141,19 +141,54 @@ class SecureParametersField(serializers.Field[dict[str, list[Any]], Any, dict[st
 class SubmissionSerializer(serializers.Serializer[Any]):
     """The body of POST /inference. `validated_data` are the keywords of `submit_task`; `warnings` what was ignored."""
 
-    endpoint_name = TextField(maximum=255)
-    input_parameters = ParameterValuesField()
-    secure_parameters = SecureParametersField(required=False)
-    unique_parameter_names = NamesField(required=False)
-    idempotency_key = TextField(maximum=256, required=False, allow_null=True)
-    priority = WholeNumberField(required=False, allow_null=True)
-    max_timeout_in_minutes = WholeNumberField(minimum=1, maximum=240, required=False)
-    is_dedicated = TruthField(required=False)
-    max_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
-    per_login_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
-    use_proxy = TruthField(required=False)
-    task_callback_url = TextField(maximum=MAX_URL_CHARACTERS, required=False, allow_null=True)
-    task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True)
+    endpoint_name = TextField(maximum=255, help_text="The automation's name.")
+    input_parameters = ParameterValuesField(
+        help_text="Exactly the names that the automation declares; an `input_text` that uses an empty list is skipped."
+    )
+    secure_parameters = SecureParametersField(required=False, help_text="References to secrets, never values.")
+    unique_parameter_names = NamesField(
+        required=False,
+        help_text="Names of `input_parameters`: an active task with the same values of them stands for this one.",
+    )
+    idempotency_key = TextField(
+        maximum=256,
+        required=False,
+        allow_null=True,
+        help_text="The client's own: a repeated request is answered with the first one's task.",
+    )
+    priority = WholeNumberField(
+        required=False,
+        allow_null=True,
+        help_text="Lower runs first, null last, then in order of arrival; among the tasks of one key.",
+    )
+    max_timeout_in_minutes = WholeNumberField(
+        minimum=1, maximum=240, required=False, help_text="Wall clock of one attempt; 10 if not given."
+    )
+    is_dedicated = TruthField(
+        required=False, help_text="Tasks of one login queue up instead of merging, and share its browser session."
+    )
+    max_parallelism = WholeNumberField(
+        minimum=1,
+        required=False,
+        allow_null=True,
+        help_text="Tasks of the automation at the same time; an operator's limit wins.",
+    )
+    per_login_parallelism = WholeNumberField(
+        minimum=1,
+        required=False,
+        allow_null=True,
+        help_text="Tasks of one login at the same time; an operator's limit wins.",
+    )
+    use_proxy = TruthField(
+        required=False, help_text="The browser goes through the operator's proxy; not together with `is_dedicated`."
+    )
+    task_callback_url = TextField(
+        maximum=MAX_URL_CHARACTERS,
+        required=False,
+        allow_null=True,
+        help_text="A full http:// or https:// address. Checked and not kept: callbacks are not delivered.",
+    )
+    task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True, help_text="Checked and not kept.")
 
     warnings: list[str]
 
@@ -223,8 +258,8 @@ class BatchItemsField(serializers.Field[list[dict[str, Any]], Any, list[dict[str
 class BatchSerializer(serializers.Serializer[Any]):
     """The body of POST /api/v1/inference/batch; `warnings` says what was ignored."""
 
-    items = BatchItemsField()
-    all_or_nothing = TruthField(default=False)
+    items = BatchItemsField(help_text="Each is a submission of its own.")
+    all_or_nothing = TruthField(default=False, help_text="One refusal undoes all.")
 
     warnings: list[str]
 
@@ -284,12 +319,12 @@ class TaskListSerializer(serializers.Serializer[Any]):
         required=False,
         error_messages={"invalid_choice": f"must be one of {', '.join(TaskStatus.values)}."},
     )
-    endpoint_name = TextField(maximum=255, required=False)
-    dedup_key = TextField(maximum=1_000_000, required=False)
+    endpoint_name = TextField(maximum=255, required=False, help_text="The automation's name.")
+    dedup_key = TextField(maximum=1_000_000, required=False, help_text="As in the task object.")
     created_after = InstantField(required=False)
     created_before = InstantField(required=False)
-    ended_after = InstantField(required=False)
-    cursor = CursorField(required=False)
+    ended_after = InstantField(required=False, help_text="Only ended tasks, in the order of their ends.")
+    cursor = CursorField(required=False, help_text="`next_cursor` or `resume_cursor` of an answer before.")
     limit = serializers.IntegerField(
         default=50,
         min_value=1,
@@ -315,8 +350,8 @@ class AnswerSerializer(serializers.Serializer[Any]):
             "invalid_choice": "must be one of continue, give_up.",
         },
     )
-    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="")
-    request_id = IdField(required=False)
+    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="", help_text="Kept in the timeline.")
+    request_id = IdField(required=False, help_text="Only this question is answered, never a later one.")
 
 
 def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = False) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from inference.views.automations import (
 from inference.views.batch import InferenceBatchView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
+from inference.views.manual import DocsPageView, LlmsTxtView, ManualView, SchemaView
 from inference.views.tasks import (
     DownloadsView,
     OutputDataView,
@@ -51,4 +52,8 @@ urlpatterns = [
     path("health", HealthView.as_view()),
     path("api/v1/health", HealthView.as_view()),
     path("is_task_running", TaskRunningView.as_view()),
+    path("api/schema", SchemaView.as_view()),
+    path("api/docs", DocsPageView.as_view()),
+    path("docs/<path:name>", ManualView.as_view()),
+    path("llms.txt", LlmsTxtView.as_view()),
 ]
