@@ -470,11 +470,11 @@ _ERRORS: dict[int, tuple[str, str, dict[str, str]]] = {
 _EXAMPLE_SENTENCES = {
     400: "endpoint_name is required.",
     403: "API key lacks the 'manage' scope: use another key, or ask for one that has it.",
-    404: "Task 01a20ca7-a37e-7b71-8a42-80e70c30098e not found: it does not exist, or this key may not see it.",
-    409: "Task 01a20ca7-a37e-7b71-8a42-80e70c30098e has already ended (success): nothing is left to cancel.",
+    404: "It does not exist, or this key may not see it.",
+    409: "The task is not in a state in which this can be done.",
     415: "Send the body as JSON in UTF-8, with Content-Type: application/json.",
     422: "This idempotency key was used before with another body: send a new key with a new request.",
-    429: "Too many tasks of this key wait: send the request again later.",
+    429: "Too many tasks wait: send the request again later.",
     503: "Service unavailable: the database cannot be reached; try again in a few seconds.",
 }
 

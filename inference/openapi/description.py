@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rest_framework.serializers import Serializer
 
@@ -25,7 +25,7 @@ class Parameter:
     name: str
     schema: Schema
     description: str
-    place: str = "query"
+    place: Literal["query", "path", "header"] = "query"
     is_required: bool = False
 
 

@@ -34,7 +34,7 @@ class ApiSchema(AutoSchema):
     def get_summary(self) -> str:
         return self.described.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
         return self.described.told
 
     def get_tags(self) -> list[str]:
@@ -60,7 +60,7 @@ class ApiSchema(AutoSchema):
         return {}  # they are written below
 
     def get_operation(self, *arguments: Any, **more: Any) -> Schema | None:
-        operation = cast("Schema | None", super().get_operation(*arguments, **more))
+        operation = super().get_operation(*arguments, **more)
         if operation is None:
             return None
         for each in operation.get("parameters", ()):

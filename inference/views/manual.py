@@ -59,4 +59,4 @@ def _answer(request: Request, page: Page, content_type: str) -> HttpResponse:
     headers = {"ETag": page.etag, "Cache-Control": CACHE_CONTROL, "X-Content-Type-Options": "nosniff"}
     response = HttpResponse(page.body, content_type=content_type, headers=headers)
     conditional = get_conditional_response(request, etag=page.etag, response=response)
-    return response if conditional is None else conditional  # type: ignore[return-value]  # it is of that class
+    return response if conditional is None else conditional
