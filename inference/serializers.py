@@ -28,6 +28,7 @@ from inference.services.people import MAX_NOTE_CHARACTERS
 from inference.services.submit import Submission
 
 MAX_REPORTED = 20
+HIDDEN = "(hidden)"
 MAX_BATCH_ITEMS = 1000
 MAX_URL_CHARACTERS = 2048
 # What an integer column of PostgreSQL holds.
@@ -367,7 +368,7 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "endpoint_name": task.endpoint_name,
         "version": str(task.version.number),
         "input_parameters": task.input_parameters,
-        "secure_parameters": task.secure_parameters,
+        "secure_parameters": _references(task.secure_parameters),
         "unique_parameter_names": names,
         "unique_parameters": {name: task.input_parameters[name] for name in names} if names else None,
         "created_at": _instant(task.created_at),
@@ -408,6 +409,15 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
     if include_automation:
         answer["automation"] = task.version.document
     return answer
+
+
+def _references(secure_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the secrets are. One kind of source is the secret itself, which leaves this server in no answer."""
+    return {name: [_reference(each) for each in sources] for name, sources in secure_parameters.items()}
+
+
+def _reference(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: ({"totp_secret": HIDDEN} if kind == "totp" else told) for kind, told in source.items()}
 
 
 def _waiting_for(task: Task) -> dict[str, Any] | None:

@@ -370,7 +370,7 @@ OPERATIONS |= {
         "getDocs",
         SERVER,
         "This description as a page",
-        {200: Answer("The page.", {"type": "string"}, media_type="text/html; charset=utf-8")},
+        {200: Answer("The page.", {"type": "string"}, media_type="text/html")},
         security=(),
         uses_database=False,
     ),
