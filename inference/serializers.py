@@ -31,6 +31,8 @@ MAX_REPORTED = 20
 HIDDEN = "(hidden)"
 MAX_BATCH_ITEMS = 1000
 MAX_URL_CHARACTERS = 2048
+# Twelve bytes each in an address, at most, and an address has less than 64 KiB.
+MAX_SOUGHT_CHARACTERS = 5000
 # What an integer column of PostgreSQL holds.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
 CALLBACKS_ARE_NOT_DELIVERED = (
@@ -54,6 +56,16 @@ class TextField(serializers.Field[str, Any, str, Any]):
         if not self.minimum <= len(data) <= self.maximum:
             raise serializers.ValidationError(f"must have {self.minimum} to {self.maximum} characters.")
         return data
+
+
+class WebAddressField(TextField):
+    """The full address of something on the web."""
+
+    def to_internal_value(self, data: Any) -> str:
+        url = super().to_internal_value(data)
+        if not _is_web_address(url):
+            raise serializers.ValidationError("must be a full http:// or https:// address.")
+        return url
 
 
 class WholeNumberField(serializers.Field[int, Any, int, Any]):
@@ -183,7 +195,7 @@ class SubmissionSerializer(serializers.Serializer[Any]):
     use_proxy = TruthField(
         required=False, help_text="The browser goes through the operator's proxy; not together with `is_dedicated`."
     )
-    task_callback_url = TextField(
+    task_callback_url = WebAddressField(
         maximum=MAX_URL_CHARACTERS,
         required=False,
         allow_null=True,
@@ -192,11 +204,6 @@ class SubmissionSerializer(serializers.Serializer[Any]):
     task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True, help_text="Checked and not kept.")
 
     warnings: list[str]
-
-    def validate_task_callback_url(self, url: str | None) -> str | None:
-        if url is not None and not _is_web_address(url):
-            raise serializers.ValidationError("must be a full http:// or https:// address.")
-        return url
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("use_proxy") and attrs.get("is_dedicated"):
@@ -224,11 +231,11 @@ class SubmissionSerializer(serializers.Serializer[Any]):
 
 
 class InstantField(serializers.Field[datetime, Any, datetime, Any]):
-    """An ISO 8601 instant with its offset (`Z` or `+00:00`; a blank is what an unescaped `+` becomes)."""
+    """An ISO 8601 instant with its offset: `Z` or `+00:00`, in either case; a blank is an unescaped `+`."""
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            instant = datetime.fromisoformat(data.replace(" ", "+"))
+            instant = datetime.fromisoformat(data.replace(" ", "+").upper())
         except ValueError:
             instant = None
         if instant is None or instant.tzinfo is None:
@@ -296,7 +303,7 @@ class CursorField(serializers.Field[Cursor, Any, Cursor, Any]):
             kind, instant, task_id = base64.urlsafe_b64decode(data).decode("ascii").split("|")
             by_end = {"ended": True, "created": False}[kind]
             return Cursor(by_end, ListPosition(datetime.fromisoformat(instant).astimezone(UTC), UUID(task_id)))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OverflowError):  # an instant before the year 1 in UTC, say
             raise serializers.ValidationError("must be the next_cursor of a page before.") from None
 
 
@@ -321,11 +328,14 @@ class TaskListSerializer(serializers.Serializer[Any]):
         error_messages={"invalid_choice": f"must be one of {', '.join(TaskStatus.values)}."},
     )
     endpoint_name = TextField(maximum=255, required=False, help_text="The automation's name.")
-    dedup_key = TextField(maximum=1_000_000, required=False, help_text="As in the task object.")
+    # A task's may be longer than any address can be.
+    dedup_key = TextField(maximum=MAX_SOUGHT_CHARACTERS, required=False, help_text="As in the task object.")
     created_after = InstantField(required=False)
     created_before = InstantField(required=False)
     ended_after = InstantField(required=False, help_text="Only ended tasks, in the order of their ends.")
-    cursor = CursorField(required=False, help_text="`next_cursor` or `resume_cursor` of an answer before.")
+    cursor = CursorField(
+        required=False, help_text="`next_cursor` or `resume_cursor` of an answer before; empty for the first page."
+    )
     limit = serializers.IntegerField(
         default=50,
         min_value=1,

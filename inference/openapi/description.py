@@ -41,13 +41,14 @@ class Body:
 @dataclass(frozen=True)
 class Answer:
     """A success, or an error of a shape of its own. `schema` is the name of a component, or a schema; None without a
-    body. `headers` maps names to those of components."""
+    body. `headers` maps names to those of components; `links` are operations that take the task which it names."""
 
     description: str
     schema: str | Schema | None
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
+    links: tuple[str, ...] = ()
 
     def render(self) -> Schema:
         headers = {"X-Request-ID": header("RequestId")} | {name: header(of) for name, of in self.headers.items()}
@@ -57,6 +58,9 @@ class Answer:
             if self.example is not None:
                 content["example"] = self.example
             rendered["content"] = {self.media_type: content}
+        if self.links:
+            task = {"task_id": "$response.body#/task_id"}
+            rendered["links"] = {name: {"operationId": name, "parameters": task} for name in self.links}
         return rendered
 
 

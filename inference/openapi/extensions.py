@@ -8,6 +8,7 @@ from inference.openapi.components import Schema, ref
 from inference.serializers import MAX_BATCH_ITEMS
 
 _MODULE = "inference.serializers"
+_WEB_ADDRESS = "^[Hh][Tt][Tt][Pp][Ss]?://."
 
 
 class TextExtension(OpenApiSerializerFieldExtension):
@@ -15,6 +16,13 @@ class TextExtension(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         return {"type": "string", "minLength": self.target.minimum, "maxLength": self.target.maximum}
+
+
+class WebAddressExtension(TextExtension):
+    target_class = f"{_MODULE}.WebAddressField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        return {**super().map_serializer_field(auto_schema, direction), "format": "uri", "pattern": _WEB_ADDRESS}
 
 
 class WholeNumberExtension(OpenApiSerializerFieldExtension):

@@ -32,12 +32,21 @@ _NAME: dict[str, Schema] = {
         "description": "The automation's name.",
     }
 }
+# Whether a document is good does not depend on what it would be called.
+_ANY_NAME: dict[str, Schema] = {
+    "endpoint_name": {"type": "string", "minLength": 1, "description": "The name that it would have."}
+}
 _NO_TASK = "There is no such task, or this key may not see it."
 _NO_AUTOMATION = "There is no active automation of that name that this key may use."
 _TASK_QUERY = Parameter("task_id", {"type": "string", "format": "uuid"}, "The task's id.", is_required=True)
 # What JSON Schema says of a document is in a file of its own, for editors.
 _DOCUMENT: Schema = {"$ref": "/api/automation.schema.json"}
 _DOCUMENT_BODY = Body(_DOCUMENT, {"One step": examples.DOCUMENT})
+
+_OF_A_TASK = (
+    *("getTask", "listSteps", "listArtifacts", "cancelTask", "answerTask", "retryTask"),
+    *("getOutputData", "getDownloads"),
+)
 
 _SUBMIT = Operation(
     "submitTask",
@@ -49,12 +58,14 @@ _SUBMIT = Operation(
             "Ended",
             examples.ENDED,
             headers={"Location": "Location", "Preference-Applied": "PreferenceApplied"},
+            links=_OF_A_TASK,
         ),
         202: Answer(
             "The task is stored, or one that stands for it was there before.",
             "Accepted",
             examples.ACCEPTED,
             headers={"Location": "Location"},
+            links=_OF_A_TASK,
         ),
     },
     "Answers before the task runs; with `Prefer: wait=N`, when it has ended, if that is within N seconds (and the key "
@@ -200,6 +211,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
                 "Retried",
                 examples.RETRIED,
                 headers={"Location": "Location"},
+                links=_OF_A_TASK,
             )
         },
         scope=Scope.MANAGE,
@@ -242,7 +254,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("What is wrong with it, and what the linter says.", "Validated", examples.VALIDATED)},
         "Writes nothing. At most 16 MiB.",
         scope=Scope.MANAGE,
-        path_parameters=_NAME,
+        path_parameters=_ANY_NAME,
         body=_DOCUMENT_BODY,
         errors={404: "The name holds what no address can."},
     ),
