@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.core.exceptions import DisallowedHost
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.middleware.gzip import GZipMiddleware
 from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars, get_contextvars
 
 from inference.error_handler import as_inference_error, error_body, log_unexpected, status_message
@@ -16,6 +17,9 @@ from inference.error_handler import as_inference_error, error_body, log_unexpect
 logger = logging.getLogger(__name__)
 
 _EXACT = ("/inference", "/api", "/health", "/is_task_running", "/metrics")
+# Below it, what is saved is about what the headers weigh.
+COMPRESS_FROM_BYTES = 4096
+_COMPRESSED_TYPES = ("application/json", "application/schema+json")
 _BELOW = tuple(f"{path}/" for path in _EXACT)
 
 
@@ -101,6 +105,25 @@ class JsonErrorsMiddleware:
             log_unexpected(exception)
             return _answer(500, status_message(500))
         return _answer(known.status, known.message)
+
+
+class CompressJsonMiddleware(GZipMiddleware):
+    """Compresses larger JSON answers of the API for clients that take gzip.
+
+    Only those. Compression tells an eavesdropper how well what an attacker makes a client send fits what is secret in
+    the answer (BREACH). That takes a browser that sends its right to ask by itself; the API knows keys, which it does
+    not. The dashboard's pages, with their cookies and CSRF tokens, streams and files stay as they are.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if (
+            isinstance(response, HttpResponse)
+            and is_api_path(request.path_info)
+            and response.headers.get("Content-Type", "").partition(";")[0] in _COMPRESSED_TYPES
+            and len(response.content) >= COMPRESS_FROM_BYTES
+        ):
+            return super().process_response(request, response)
+        return response
 
 
 def is_api_path(path: str) -> bool:

@@ -39,6 +39,7 @@ from inference.services.people import MAX_NOTE_CHARACTERS
 from inference.services.submit import Submission
 
 MAX_REPORTED = 20
+HIDDEN = "(hidden)"
 MAX_BATCH_ITEMS = 1000
 MAX_EXPORTED_ROWS = 10_000
 MAX_URL_CHARACTERS = 2048
@@ -46,6 +47,8 @@ MAX_URL_CHARACTERS = 2048
 MAX_PARAMETERS = 1_000
 MAX_VALUES_PER_PARAMETER = 10_000
 MAX_VALUE_CHARACTERS = 1024 * 1024
+# Twelve bytes each in an address, at most, and an address has less than 64 KiB.
+MAX_SOUGHT_CHARACTERS = 5000
 # What an integer column of PostgreSQL holds.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
 CALLBACKS_ARE_NOT_DELIVERED = (
@@ -69,6 +72,16 @@ class TextField(serializers.Field[str, Any, str, Any]):
         if not self.minimum <= len(data) <= self.maximum:
             raise serializers.ValidationError(f"must have {self.minimum} to {self.maximum} characters.")
         return data
+
+
+class WebAddressField(TextField):
+    """The full address of something on the web."""
+
+    def to_internal_value(self, data: Any) -> str:
+        url = super().to_internal_value(data)
+        if not _is_web_address(url):
+            raise serializers.ValidationError("must be a full http:// or https:// address.")
+        return url
 
 
 class WholeNumberField(serializers.Field[int, Any, int, Any]):
@@ -166,26 +179,56 @@ class SecureParametersField(serializers.Field[dict[str, list[Any]], Any, dict[st
 class SubmissionSerializer(serializers.Serializer[Any]):
     """The body of POST /inference. `validated_data` are the keywords of `submit_task`; `warnings` what was ignored."""
 
-    endpoint_name = TextField(maximum=255)
-    input_parameters = ParameterValuesField()
-    secure_parameters = SecureParametersField(required=False)
-    unique_parameter_names = NamesField(required=False)
-    idempotency_key = TextField(maximum=256, required=False, allow_null=True)
-    priority = WholeNumberField(required=False, allow_null=True)
-    max_timeout_in_minutes = WholeNumberField(minimum=1, maximum=240, required=False)
-    is_dedicated = TruthField(required=False)
-    max_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
-    per_login_parallelism = WholeNumberField(minimum=1, required=False, allow_null=True)
-    use_proxy = TruthField(required=False)
-    task_callback_url = TextField(maximum=MAX_URL_CHARACTERS, required=False, allow_null=True)
-    task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True)
+    endpoint_name = TextField(maximum=255, help_text="The automation's name.")
+    input_parameters = ParameterValuesField(
+        help_text="Exactly the names that the automation declares; an `input_text` that uses an empty list is skipped."
+    )
+    secure_parameters = SecureParametersField(required=False, help_text="References to secrets, never values.")
+    unique_parameter_names = NamesField(
+        required=False,
+        help_text="Names of `input_parameters`: an active task with the same values of them stands for this one.",
+    )
+    idempotency_key = TextField(
+        maximum=256,
+        required=False,
+        allow_null=True,
+        help_text="The client's own: a repeated request is answered with the first one's task.",
+    )
+    priority = WholeNumberField(
+        required=False,
+        allow_null=True,
+        help_text="Lower runs first, null last, then in order of arrival; among the tasks of one key.",
+    )
+    max_timeout_in_minutes = WholeNumberField(
+        minimum=1, maximum=240, required=False, help_text="Wall clock of one attempt; 10 if not given."
+    )
+    is_dedicated = TruthField(
+        required=False, help_text="Tasks of one login queue up instead of merging, and share its browser session."
+    )
+    max_parallelism = WholeNumberField(
+        minimum=1,
+        required=False,
+        allow_null=True,
+        help_text="Tasks of the automation at the same time; an operator's limit wins.",
+    )
+    per_login_parallelism = WholeNumberField(
+        minimum=1,
+        required=False,
+        allow_null=True,
+        help_text="Tasks of one login at the same time; an operator's limit wins.",
+    )
+    use_proxy = TruthField(
+        required=False, help_text="The browser goes through the operator's proxy; not together with `is_dedicated`."
+    )
+    task_callback_url = WebAddressField(
+        maximum=MAX_URL_CHARACTERS,
+        required=False,
+        allow_null=True,
+        help_text="A full http:// or https:// address. Checked and not kept: callbacks are not delivered.",
+    )
+    task_callback_api_key = TextField(maximum=1024, required=False, allow_null=True, help_text="Checked and not kept.")
 
     warnings: list[str]
-
-    def validate_task_callback_url(self, url: str | None) -> str | None:
-        if url is not None and not _is_web_address(url):
-            raise serializers.ValidationError("must be a full http:// or https:// address.")
-        return url
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("use_proxy") and attrs.get("is_dedicated"):
@@ -213,11 +256,11 @@ class SubmissionSerializer(serializers.Serializer[Any]):
 
 
 class InstantField(serializers.Field[datetime, Any, datetime, Any]):
-    """An ISO 8601 instant with its offset (`Z` or `+00:00`; a blank is what an unescaped `+` becomes)."""
+    """An ISO 8601 instant with its offset: `Z` or `+00:00`, in either case; a blank is an unescaped `+`."""
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            instant = datetime.fromisoformat(data.replace(" ", "+"))
+            instant = datetime.fromisoformat(data.replace(" ", "+").upper())
         except ValueError:
             instant = None
         if instant is None or instant.tzinfo is None:
@@ -248,8 +291,8 @@ class BatchItemsField(serializers.Field[list[dict[str, Any]], Any, list[dict[str
 class BatchSerializer(serializers.Serializer[Any]):
     """The body of POST /api/v1/inference/batch; `warnings` says what was ignored."""
 
-    items = BatchItemsField()
-    all_or_nothing = TruthField(default=False)
+    items = BatchItemsField(help_text="Each is a submission of its own.")
+    all_or_nothing = TruthField(default=False, help_text="One refusal undoes all.")
 
     warnings: list[str]
 
@@ -315,7 +358,7 @@ class CursorField(serializers.Field[Cursor, Any, Cursor, Any]):
             kind, instant, task_id = base64.urlsafe_b64decode(data).decode("ascii").split("|")
             by_end = {"ended": True, "created": False}[kind]
             return Cursor(by_end, ListPosition(datetime.fromisoformat(instant).astimezone(UTC), UUID(task_id)))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OverflowError):  # an instant before the year 1 in UTC, say
             raise serializers.ValidationError("must be the next_cursor of a page before.") from None
 
 
@@ -339,12 +382,15 @@ class TaskListSerializer(serializers.Serializer[Any]):
         required=False,
         error_messages={"invalid_choice": f"must be one of {', '.join(TaskStatus.values)}."},
     )
-    endpoint_name = TextField(maximum=255, required=False)
-    dedup_key = TextField(maximum=1_000_000, required=False)
+    endpoint_name = TextField(maximum=255, required=False, help_text="The automation's name.")
+    # A task's may be longer than any address can be.
+    dedup_key = TextField(maximum=MAX_SOUGHT_CHARACTERS, required=False, help_text="As in the task object.")
     created_after = InstantField(required=False)
     created_before = InstantField(required=False)
-    ended_after = InstantField(required=False)
-    cursor = CursorField(required=False)
+    ended_after = InstantField(required=False, help_text="Only ended tasks, in the order of their ends.")
+    cursor = CursorField(
+        required=False, help_text="`next_cursor` or `resume_cursor` of an answer before; empty for the first page."
+    )
     limit = serializers.IntegerField(
         default=50,
         min_value=1,
@@ -389,8 +435,8 @@ class AnswerSerializer(serializers.Serializer[Any]):
             "invalid_choice": "must be one of continue, give_up.",
         },
     )
-    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="")
-    request_id = IdField(required=False)
+    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="", help_text="Kept in the timeline.")
+    request_id = IdField(required=False, help_text="Only this question is answered, never a later one.")
 
 
 def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = False) -> dict[str, Any]:
@@ -406,7 +452,7 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "endpoint_name": task.endpoint_name,
         "version": str(task.version.number),
         "input_parameters": task.input_parameters,
-        "secure_parameters": task.secure_parameters,
+        "secure_parameters": _references(task.secure_parameters),
         "unique_parameter_names": names,
         "unique_parameters": {name: task.input_parameters[name] for name in names} if names else None,
         "created_at": _instant(task.created_at),
@@ -447,6 +493,15 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
     if include_automation:
         answer["automation"] = task.version.document
     return answer
+
+
+def _references(secure_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the secrets are. One kind of source is the secret itself, which leaves this server in no answer."""
+    return {name: [_reference(each) for each in sources] for name, sources in secure_parameters.items()}
+
+
+def _reference(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: ({"totp_secret": HIDDEN} if kind == "totp" else told) for kind, told in source.items()}
 
 
 def _waiting_for(task: Task) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from optexity_site.browser_settings import (
 )
 from optexity_site.encryption_key import read_encryption_key
 from optexity_site.env import SettingError, env_bool, env_choice, env_int, env_list, env_str
+from optexity_site.origins import read_origin
 from optexity_site.trace_settings import REQUIREMENTS, is_installed, read_collector, read_headers
 from optexity_site.unfold_settings import unfold_settings
 from optexity_site.version import read_version
@@ -163,6 +164,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "inference.middleware.RequestIdMiddleware",
+    "inference.middleware.CompressJsonMiddleware",
     "inference.middleware.JsonErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -173,6 +175,23 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+CORS_ALLOWED_ORIGINS = env_list(
+    "CORS_ALLOWED_ORIGINS",
+    default=[],
+    help="Origins (`https://host`, exactly) of pages elsewhere that may call the API, with a key in a header: cookies "
+    "are never taken. Not set: none.",
+    check=read_origin,
+)
+if CORS_ALLOWED_ORIGINS:
+    INSTALLED_APPS.append("corsheaders")
+    # Before all others: errors are for those pages, too.
+    MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
+CORS_URLS_REGEX = r"^/(inference|api/|health|is_task_running)"
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "last-event-id", "prefer", "x-api-key"]
+CORS_EXPOSE_HEADERS = ["Allow", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+CORS_ALLOW_CREDENTIALS = False
 
 ROOT_URLCONF = "optexity_site.urls"
 WSGI_APPLICATION = "optexity_site.wsgi.application"
@@ -361,6 +380,21 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "inference.error_handler.answer_error",
     "UNAUTHENTICATED_USER": None,
     "STRICT_JSON": True,
+    "DEFAULT_SCHEMA_CLASS": "inference.openapi.schema.ApiSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Inference server",
+    "VERSION": VERSION,
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    # The hook adds what is written by hand: components, tags, the description.
+    "POSTPROCESSING_HOOKS": ["inference.openapi.schema.add_components"],
+    "GET_MOCK_REQUEST": "inference.openapi.schema.no_request",
+    # As in urls.py, and in the order of the fields.
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- Queue and workers ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from inference.views.events import TaskEventsView
 from inference.views.files import FileUploadView
 from inference.views.health import HealthView, TaskRunningView
 from inference.views.inference import InferenceView
+from inference.views.manual import DocsPageView, LlmsTxtView, ManualView, SchemaView
 from inference.views.metrics import MetricsView
 from inference.views.task_export import TaskExportView
 from inference.views.tasks import (
@@ -61,4 +62,8 @@ urlpatterns = [
     path("api/v1/health", HealthView.as_view()),
     path("is_task_running", TaskRunningView.as_view()),
     path("metrics", MetricsView.as_view()),
+    path("api/schema", SchemaView.as_view()),
+    path("api/docs", DocsPageView.as_view()),
+    path("docs/<path:name>", ManualView.as_view()),
+    path("llms.txt", LlmsTxtView.as_view()),
 ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -38,8 +39,7 @@ class ApiView(APIView):
     """A view whose `scopes` say what a key needs for each method."""
 
     content_negotiation_class = JsonOnly
-    # Without OPTIONS: there is nothing to negotiate, and no page of another origin may call.
-    http_method_names = ("get", "post", "put", "delete", "head")
+    http_method_names = ("get", "post", "put", "delete", "head", "options")
     scopes: ClassVar[Mapping[str, str]] = {}
     body_max_bytes = 1024 * 1024
     # The body, as a 415 tells what it should be.
@@ -51,6 +51,13 @@ class ApiView(APIView):
         super().perform_authentication(request)
         if self.is_rate_limited:
             limit_rate(request)
+
+    def dispatch(self, request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponseBase:
+        if request.method == "OPTIONS":
+            # Told before anybody is asked for a key, and nothing else is: neither whether the thing in the address
+            # exists, nor what the view is about.
+            return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+        return super().dispatch(request, *arguments, **named)
 
     def is_open_to(self, request: Request) -> bool:
         """Whether a caller without a key may go on."""

@@ -35,7 +35,10 @@ class TaskListView(ApiView):
     scopes: ClassVar = {"GET": Scope.READ}
 
     def get(self, request: Request) -> Response:
-        page = TaskListSerializer(data=request.query_params)
+        # As plain texts: of a form's fields, which a query could be, an empty filter would count as not sent, and list
+        # everything. An empty cursor is where lists begin.
+        query = {name: text for name, text in request.query_params.dict().items() if text or name != "cursor"}
+        page = TaskListSerializer(data=query)
         page.is_valid(raise_exception=True)
         wanted = dict(page.validated_data)
         limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)

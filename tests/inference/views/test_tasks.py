@@ -464,3 +464,20 @@ def test_links_have_the_host_that_was_called(api: ApiClient) -> None:
     url = api.get(f"/api/v1/tasks/{artifact.task_id}/artifacts").json()["artifacts"][0]["url"]
 
     assert re.fullmatch(rf"{re.escape(api.url)}/api/v1/artifacts/{artifact.id}\?signature=[\w:-]+", url)
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("kind", ["created", "ended"])
+def test_cursor_beyond_all_time_is_refused(api: ApiClient, kind: str, instant: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{kind}|{instant}|01a20ca7-a37e-7b71-8a42-80e70c30098e".encode()).decode()
+
+    assert_error(api.get("/api/v1/tasks", params={"cursor": cursor}), 400, "cursor must be the next_cursor")
+
+
+@pytest.mark.parametrize("name", ["status", "endpoint_name", "dedup_key", "created_after", "limit"])
+def test_empty_filter_is_refused_and_not_left_out(api: ApiClient, name: str) -> None:
+    assert_error(api.get(f"/api/v1/tasks?{name}="), 400, f"{name} must")
+
+
+def test_instants_are_taken_in_either_case(api: ApiClient) -> None:
+    assert api.get("/api/v1/tasks?created_after=2026-01-31t08:00:00z").status_code == 200
