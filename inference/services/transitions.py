@@ -246,7 +246,8 @@ def _finish(task: Task, end: AttemptEnd) -> TaskStatus:
         end.status,
         cause=end.cause,
         error=end.error,
-        outcome_unknown=end.status != TaskStatus.SUCCESS and None in committed,
+        # Also of a success: a loop may have gone on after it, or the step been left out as an optional one.
+        outcome_unknown=None in committed,
         output_data=end.output_data,
         for_loop_status=end.for_loop_status,
         final_screenshot=_artifact(task, end.final_screenshot_id),

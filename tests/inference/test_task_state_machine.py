@@ -372,8 +372,7 @@ class Tasks(RuleBasedStateMachine):
             known = self.known[task_id]
             assert (row.lease_token, row.retry_count) == (known.token, known.retries)
             if row.status in ENDED:
-                is_unknown = known.committed and not known.seen and row.status != "success"
-                assert row.outcome_unknown == is_unknown
+                assert row.outcome_unknown == (known.committed and not known.seen)
 
     @invariant()
     def transitions_are_legal_and_instants_never_go_back(self) -> None:

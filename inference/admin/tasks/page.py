@@ -330,12 +330,16 @@ class TaskPage:
     def _why_unknown(self) -> Why:
         begun = next((point for point in self.commit_points if point.finished_at is None), None)
         act = lowered(begun.label or begun.path) if begun else "an act that can't be taken back"
-        error = first_line(self.task.error) or was_cancelled_by(self.task)
+        if self.task.status == TaskStatus.SUCCESS:
+            what = "The task went on without it and succeeded, but the act was begun and not seen to finish."
+        else:
+            error = first_line(self.task.error) or was_cancelled_by(self.task)
+            what = f"{sentence(error).rstrip('.')}, after the act was begun and before it was seen to finish."
         return Why(
             "review",
             f"Nobody knows whether it was done: {act}",
             (
-                f"{sentence(error).rstrip('.')}, after the act was begun and before it was seen to finish.",
+                what,
                 "Look at the last picture, or in the other system, and decide.",
             ),
             "",
@@ -524,7 +528,8 @@ class TaskPage:
     def _failed_step(self) -> Step | None:
         """The last one that failed: the innermost, since loops and branches begin before what is in them."""
         failed = [step for step in self.steps if step.status == StepStatus.FAILED]
-        return failed[-1] if failed and self.task.status != TaskStatus.SUCCESS else None
+        tells = self.task.status != TaskStatus.SUCCESS or needs_review(self.task)
+        return failed[-1] if failed and tells else None
 
     def _newest_with_picture(self) -> Step | None:
         return next((step for step in reversed(self.steps) if step.picture_id is not None), None)

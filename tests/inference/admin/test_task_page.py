@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from inference.models import Artifact, AuditEvent, CommitPoint, Step, Task, TaskEvent, TaskStatus
-from tests.factories import make_artifact, make_automation, make_step, make_task
+from tests.factories import end_task, make_artifact, make_automation, make_step, make_task
 from tests.inference.admin.conftest import client_of, staff
 from tests.inference.admin.seed import Seeded
 
@@ -81,6 +81,17 @@ def test_a_task_of_an_unknown_outcome_asks_for_a_decision_once(maya: Client, see
     assert task.review["note"] == "NB-20471 is in the portal"
     assert AuditEvent.objects.filter(act="task.review").count() == 1
     assert "it happened, maya" in html_of(maya, task)
+
+
+def test_a_success_of_an_unknown_outcome_is_asked_about_like_a_failure(maya: Client) -> None:
+    task = make_task(status=TaskStatus.RUNNING)
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[0].nodes[0]", label="Click button “Send”")
+    end_task(task, outcome_unknown=True)
+    html = html_of(maya, task)
+    assert "Nobody knows whether it was done: click button “Send”" in html
+    assert "The task went on without it and succeeded" in html
+    assert "Needs review" in html
+    assert "An act was not seen to finish" in maya.get(reverse("admin:inference_task_changelist")).content.decode()
 
 
 def test_it_was_not_sent_runs_it_again(maya: Client, seeded: Seeded) -> None:

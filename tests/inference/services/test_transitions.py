@@ -118,6 +118,19 @@ def test_nothing_is_tried_again_after_a_commit_point(is_finished: bool) -> None:
     assert task.outcome_unknown is not is_finished
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_success_with_an_act_that_was_not_seen_to_finish_is_of_an_unknown_outcome(is_finished: bool) -> None:
+    task = running_task()
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[3]", finished_at=task.started_at)
+    CommitPoint.objects.create(
+        task=task, attempt=1, path="nodes[3]", finished_at=task.started_at if is_finished else None
+    )
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE)
+    assert transitions.finish_attempt(task.id, task.lease_token, end) == TaskStatus.SUCCESS
+    task.refresh_from_db()
+    assert task.outcome_unknown is not is_finished
+
+
 def test_a_lost_worker_fails_its_running_task() -> None:
     task = running_task()
     assert transitions.rescue_expired() == 0
