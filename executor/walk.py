@@ -75,6 +75,7 @@ class Walk:
         """
         for number, node in enumerate(nodes):
             await self._recorder.room()
+            self._run.downloads.raise_if_full()
             await self._run_node(node, place.item(number))
 
     async def last_picture(self) -> None:
