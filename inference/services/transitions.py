@@ -76,8 +76,16 @@ def start_attempt(task_id: UUID, token: int) -> bool:
         if not started:
             return False
         Attempt.objects.filter(task_id=task_id, token=token).update(started_at=StatementTimestamp())
-        record_event(task_id, "status", status=TaskStatus.RUNNING, cause={"kind": "worker"}, data={"token": token})
+        owner = Task.objects.filter(id=task_id).values_list("lease_owner", flat=True).get()
+        cause = {"kind": "worker", "id": owner}
+        record_event(task_id, "status", status=TaskStatus.RUNNING, cause=cause, data={"token": token})
         return True
+
+
+def cancel_queued(task: Task, *, cause: Mapping[str, Any]) -> None:
+    """`queued` -> `cancelled`, of a row that the caller has locked."""
+    asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
+    _end(task, TaskStatus.CANCELLED, cause=cause, error=None, **asked)
 
 
 def give_back(task_id: UUID, token: int, *, cause: Mapping[str, Any]) -> TaskStatus | None:
@@ -220,12 +228,15 @@ def _expired_ids(limit: int) -> list[UUID]:
 def _rescue(task: Task) -> None:
     cause = {"kind": "rescuer", "worker": task.lease_owner}
     if task.status == TaskStatus.RUNNING:
-        status = TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED
-        error = None if task.cancel_requested_at else WORKER_LOST
-        _finish(
-            task,
-            AttemptEnd(status=status, cause=cause, error=error, may_retry=True, output_data=task.output_data),
+        end = AttemptEnd(
+            status=TaskStatus.CANCELLED if task.cancel_requested_at else TaskStatus.FAILED,
+            # It ends as somebody asked; that its worker was gone by then changes nothing about who did.
+            cause=(task.cancel_cause or cause) if task.cancel_requested_at else cause,
+            error=None if task.cancel_requested_at else WORKER_LOST,
+            may_retry=True,
+            output_data=task.output_data,
         )
+        _finish(task, end)
         return
     _close_attempt(task, cause=cause, error=WORKER_LOST)
     if task.cancel_requested_at:

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskStatus
+from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskEvent, TaskStatus
 from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
@@ -139,6 +139,22 @@ def test_a_lost_worker_fails_its_running_task() -> None:
     task.refresh_from_db()
     assert (task.status, task.error) == ("failed", "worker lost")
     assert Attempt.objects.get(task=task).error == "worker lost"
+
+
+def test_a_start_names_its_worker() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED, worker="host/12/34")
+    assert transitions.start_attempt(task.id, task.lease_token)
+    event = TaskEvent.objects.get(task=task, kind="status", status="running")
+    assert event.cause == {"kind": "worker", "id": "host/12/34"}
+
+
+def test_a_lost_worker_whose_task_was_cancelled_is_not_who_cancelled_it() -> None:
+    task, cause = running_task(), {"kind": "user", "id": "maya"}
+    cancel_tasks(Task.objects.filter(id=task.id), cause=cause)
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    event = TaskEvent.objects.get(task=task, kind="status", status="cancelled")
+    assert event.cause == cause
 
 
 def test_a_lost_worker_uses_up_a_retry() -> None:
