@@ -96,7 +96,7 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         options = ["-t", "tmpfs", "-o", f"size={SMALL_MB}m", "tmpfs", name]
         if subprocess.run(["mount", *options], capture_output=True, check=False).returncode != 0:
             pytest.skip("this user may not mount a file system")
-        monkeypatch.setattr(leftovers, "_folders_parent", lambda: Path(name))
+        monkeypatch.setattr(leftovers, "folders_parent", lambda: Path(name))
         yield Path(name)
         subprocess.run(["umount", "--lazy", name], check=False)
 
