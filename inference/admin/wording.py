@@ -185,7 +185,7 @@ def task_state(task: Task, *, asks: bool = False) -> str:
 
 
 def needs_review(task: Task) -> bool:
-    return task.outcome_unknown and not task.review
+    return task.needs_review
 
 
 def task_pill(task: Task, *, fact: str = "", asks: bool = False) -> Pill:

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from executor.claim import claim_task
-from inference.errors import TaskActiveError
+from inference.errors import OutcomeError, TaskActiveError
 from inference.models import (
     ACTIVE,
     ENDED,
@@ -217,6 +217,10 @@ class Tasks(RuleBasedStateMachine):
         task = Task.objects.select_related("automation", "api_key").get(id=known.id)
         if known.status in ACTIVE:
             with pytest.raises(TaskActiveError):
+                retry_task(task=task, cause=CAUSE)
+            return
+        if known.committed and not known.seen:
+            with pytest.raises(OutcomeError):
                 retry_task(task=task, cause=CAUSE)
             return
         submission = retry_task(task=task, cause=CAUSE)

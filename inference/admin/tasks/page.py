@@ -57,7 +57,7 @@ from inference.admin.wording import (
     was_cancelled_by,
 )
 from inference.models import Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
-from inference.queries import open_request
+from inference.queries import last_picture, open_request
 from inference.queue_state import COUNTED_AHEAD, Reason, WaitingFor, waiting_for
 from inference.services.people import MAX_NOTE_CHARACTERS
 
@@ -230,6 +230,7 @@ class TaskPage:
             "live_url": f"{reverse('admin:inference_task_page_live', args=(task.id,))}?{self._try_query()}",
             "step_url": reverse("admin:inference_task_step", args=(task.id, 0))[:-2],
             "needs_review": needs_review(task),
+            "last_picture": picture_url(last_picture(task)) if needs_review(task) else "",
             "has_begun_commit": bool(self.commit_points),
             "may_cancel_now": not task.has_ended and task.cancel_requested_at is None,
             "progress": self._progress(),
