@@ -9,6 +9,7 @@ import base64
 import contextlib
 import logging
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,7 +22,15 @@ from playwright.async_api import CDPSession, Download, Page, Response
 from playwright.async_api import Error as PlaywrightError
 
 from executor import artifacts
-from executor.errors import ActionError, AutomationError, DownloadMissingError, first_line
+from executor.errors import (
+    ActionError,
+    AutomationError,
+    DiskFullError,
+    DownloadMissingError,
+    first_line,
+    is_disk_full,
+    is_gone,
+)
 from executor.fetching import fetch_file, outgoing_of
 
 logger = logging.getLogger(__name__)
@@ -35,8 +44,13 @@ _BEGUN_SECONDS = 30.0
 _TOGETHER_SECONDS = 0.25
 # The same bytes as a response and as a download (a page that fetches a PDF and then saves it) are one file.
 _SAME_FILE_SECONDS = 60.0
+# Of a file that the browser itself could not write it says "canceled", and the part that was written is gone again: the
+# disk is looked at while it comes. Less room than this is none.
+_LOOK_AT_DISK_SECONDS = 0.1
+_NO_ROOM_BYTES = 1024 * 1024
 _PDF = "application/pdf"
 _STAND_IN = "<!doctype html><title>PDF</title><p>This PDF was saved; it is too large to be shown here.</p>"
+_NOT_KEPT = "<!doctype html><title>PDF</title><p>This PDF could not be saved.</p>"
 _LEFT_OUT = "<!doctype html><title>PDF</title><p>This PDF is larger than ARTIFACT_MAX_MB, and was not saved.</p>"
 # A constant function: a blob lives in the page, and leaves it in pieces.
 _OPEN_BLOB = "async address => (await fetch(address)).blob()"
@@ -91,6 +105,9 @@ class Downloads:
         self._acts = 0
         # What went wrong with one of them, and how many had begun by then.
         self._failures: list[tuple[int, str]] = []
+        # Sizes that responses have announced, by address.
+        self._announced: dict[str, int] = {}
+        self._disk_full: DiskFullError | None = None
 
     # --- what begins them ------------------------------------------------------------------------------------
 
@@ -120,6 +137,8 @@ class Downloads:
     def on_document(self, session: CDPSession, event: dict[str, Any]) -> Coroutine[Any, Any, None]:
         """What to do with a paused response of a document (Fetch.requestPaused)."""
         headers = {each["name"].lower(): each["value"] for each in event.get("responseHeaders", ())}
+        if headers.get("content-length", "").isdecimal():
+            self._announced[event["request"]["url"]] = int(headers["content-length"])
         is_pdf = headers.get("content-type", "").split(";")[0].strip().lower() == _PDF
         is_attachment = headers.get("content-disposition", "").strip().lower().startswith("attachment")
         if event.get("responseStatusCode") != 200 or not is_pdf or is_attachment:
@@ -131,7 +150,7 @@ class Downloads:
     async def _keep_download(self, download: Download) -> None:
         self._report("download", {"state": "began", "name": download.suggested_filename, "url": download.url})
         try:
-            path = await download.path()
+            path = await self._written_by_browser(download)
         except PlaywrightError as error:
             self._failed(download.url, first_line(error))
             return
@@ -141,6 +160,22 @@ class Downloads:
         name = download.suggested_filename
         await self._arrive(target, name=name, url=download.url, source="download")
 
+    async def _written_by_browser(self, download: Download) -> Path:
+        """Where the browser has put it. Raises DiskFullError when it found no room, or PlaywrightError."""
+        arriving = asyncio.ensure_future(download.path())
+        try:
+            free = _free_bytes(self._folder)
+            while not (await asyncio.wait({arriving}, timeout=_LOOK_AT_DISK_SECONDS))[0]:
+                free = min(free, _free_bytes(self._folder))
+            return await arriving
+        except PlaywrightError as error:
+            free = min(free, _free_bytes(self._folder))
+            if not is_gone(error) and free < max(_NO_ROOM_BYTES, self._announced.get(download.url, 0)):
+                raise DiskFullError from error
+            raise
+        finally:
+            arriving.cancel()
+
     async def _keep_document(self, session: CDPSession, event: dict[str, Any], headers: dict[str, str]) -> None:
         request, url = event["requestId"], event["request"]["url"]
         target, limit = self.new_path(), artifacts.max_bytes()
@@ -149,19 +184,20 @@ class Downloads:
             size = await _read_stream(session, taken["stream"], target, max_bytes=limit)
             if size <= SHOWN_MAX_BYTES and size <= limit:
                 shown = await asyncio.to_thread(target.read_bytes)
-                answer = [each for each in event["responseHeaders"] if each["name"].lower() not in _REPLACED_HEADERS]
+                kept = [each for each in event["responseHeaders"] if each["name"].lower() not in _REPLACED_HEADERS]
+                answer = _answer(request, shown, kept)
             else:
-                shown = (_STAND_IN if size <= limit else _LEFT_OUT).encode()
-                answer = [{"name": "Content-Type", "value": "text/html"}]
-            body = base64.b64encode(shown).decode()
-            await session.send(
-                "Fetch.fulfillRequest",
-                {"requestId": request, "responseCode": 200, "responseHeaders": answer, "body": body},
-            )
+                answer = _stand_in(request, _STAND_IN if size <= limit else _LEFT_OUT)
+            await session.send("Fetch.fulfillRequest", answer)
         except PlaywrightError as error:
             # The tab was closed or went elsewhere in the middle.
             self._failed(url, first_line(error))
             return
+        except OSError:
+            # The page is not kept waiting for what will not come, and does not ask for it again.
+            with contextlib.suppress(PlaywrightError):
+                await session.send("Fetch.fulfillRequest", _stand_in(request, _NOT_KEPT))
+            raise
         if size > limit:
             await asyncio.to_thread(target.unlink)
             self._failed(url, "it is larger than ARTIFACT_MAX_MB")
@@ -278,7 +314,17 @@ class Downloads:
         self._running.discard(task)
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
+            if is_disk_full(error):
+                error = DiskFullError()
+            if isinstance(error, DiskFullError):
+                self._disk_full = error
             self._report("download", {"state": "failed", "error": str(error)})
+
+    def raise_if_full(self) -> None:
+        """Raises DiskFullError when a file could not be kept for want of room: nothing more may be done as if it
+        were there."""
+        if self._disk_full is not None:
+            raise DiskFullError(str(self._disk_full)) from self._disk_full
 
     async def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
         self._start(work)
@@ -286,10 +332,12 @@ class Downloads:
     async def wait_for_files(self, *, after: int, begun_before: int, seconds: float) -> list[ArrivedFile]:
         """The files that arrived after the first `after` ones, as soon as one is there and no other is coming.
 
-        Raises DownloadMissingError when none comes in `seconds` (and half a minute more if something had begun).
+        Raises DownloadMissingError when none comes in `seconds` (and half a minute more if something had begun), and
+        DiskFullError.
         """
         deadline, was_extended = time.monotonic() + seconds, False
         while len(self.arrived) <= after:
+            self.raise_if_full()
             if (left := deadline - time.monotonic()) > 0:
                 await self._wait_for_change(left)
             elif not was_extended and self.begun - begun_before > self._failed_since(begun_before):
@@ -299,6 +347,7 @@ class Downloads:
                 why = f" ({'; '.join(sorted(failures))})" if failures else ""
                 raise DownloadMissingError(f"expected download did not arrive within {seconds:g} s{why}")
         await self._wait_until_idle(_BEGUN_SECONDS, quiet=_TOGETHER_SECONDS)
+        self.raise_if_full()
         return self.arrived[after:]
 
     def _failed_since(self, begun_before: int) -> int:
@@ -307,19 +356,22 @@ class Downloads:
     async def wait_for_count(self, count: int, *, seconds: float) -> bool:
         """Wait until `count` files are here and none is on its way; whether so many came.
 
-        Files that are on their way when the time is over have half a minute more.
+        Files that are on their way when the time is over have half a minute more. Raises DiskFullError.
         """
         deadline = time.monotonic() + seconds
         while (len(self.files) < count or self._running) and (left := deadline - time.monotonic()) > 0:
+            self.raise_if_full()
             await self._wait_for_change(left)
         await self._wait_until_idle(_BEGUN_SECONDS, quiet=0.0)
+        self.raise_if_full()
         if self._running:
             self._report("note", {"text": f"{len(self._running)} downloads were still running at the end"})
         return len(self.files) >= count
 
     async def wait_for_running(self, *, seconds: float) -> None:
-        """Give files that are on their way so long to arrive."""
+        """Give files that are on their way so long to arrive. Raises DiskFullError."""
         await self._wait_until_idle(seconds, quiet=0.0)
+        self.raise_if_full()
 
     async def _wait_until_idle(self, seconds: float, *, quiet: float) -> None:
         deadline = time.monotonic() + seconds
@@ -348,6 +400,15 @@ async def let_through(session: CDPSession, event: dict[str, Any]) -> None:
     # The request may have been cancelled meanwhile; then there is nothing to continue.
     with contextlib.suppress(PlaywrightError):
         await session.send("Fetch.continueResponse", {"requestId": event["requestId"]})
+
+
+def _stand_in(request: str, page: str) -> dict[str, Any]:
+    return _answer(request, page.encode(), [{"name": "Content-Type", "value": "text/html"}])
+
+
+def _answer(request: str, body: bytes, headers: list[dict[str, str]]) -> dict[str, Any]:
+    encoded = base64.b64encode(body).decode()
+    return {"requestId": request, "responseCode": 200, "responseHeaders": headers, "body": encoded}
 
 
 async def _read_stream(session: CDPSession, stream: str, target: Path, *, max_bytes: int) -> int:
@@ -392,6 +453,10 @@ def _name_in(url: str) -> str:
 def _is_pdf(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(5) == b"%PDF-"
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ Source: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/ and .../patterns/list
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,14 @@ async def kind_of_choice(locator: Locator, *, timeout_ms: float) -> str:
     return str(await locator.evaluate(_KIND, timeout=timeout_ms))
 
 
-async def choose(locator: Locator, wanted: Sequence[str], *, timeout_ms: float) -> None:
+async def choose(
+    locator: Locator, wanted: Sequence[str], *, timeout_ms: float, on_chosen: Callable[[], None] = lambda: None
+) -> None:
     """Choose the options that `wanted` means (see `automation.choose_options`) in a combobox or listbox.
 
     A list that takes several has exactly the wanted ones selected afterwards; otherwise the first of them is
-    chosen. Raises ActionTimeoutError: the list never opened, or has no such option.
+    chosen. `on_chosen` is called whenever one was clicked. Raises ActionTimeoutError: the list never opened, or has
+    no such option.
     """
     if not wanted:
         return
@@ -83,7 +86,8 @@ async def choose(locator: Locator, wanted: Sequence[str], *, timeout_ms: float) 
         if frame is None:
             raise ActionTimeoutError("the element has left its page")
         is_listbox = await element.evaluate(_KIND) == "listbox"
-        await _choose_in(_Dropdown(locator, element, frame, is_listbox=is_listbox, ends_at=ends_at), wanted)
+        dropdown = _Dropdown(locator, element, frame, is_listbox=is_listbox, ends_at=ends_at, on_chosen=on_chosen)
+        await _choose_in(dropdown, wanted)
     finally:
         await element.dispose()
 
@@ -118,12 +122,20 @@ class _Dropdown:
     """
 
     def __init__(
-        self, locator: Locator, element: ElementHandle, frame: Frame, *, is_listbox: bool, ends_at: float
+        self,
+        locator: Locator,
+        element: ElementHandle,
+        frame: Frame,
+        *,
+        is_listbox: bool,
+        ends_at: float,
+        on_chosen: Callable[[], None],
     ) -> None:
         self._element = element
         self._frame = frame
         self._is_listbox = is_listbox
         self._ends_at = ends_at
+        self._on_chosen = on_chosen
         # Of a listbox; those of a combobox are wherever its list is.
         self._own_options = locator.locator("[role=option]").filter(visible=True)
         self._options = self._own_options
@@ -226,6 +238,7 @@ class _Dropdown:
         if place is None:
             raise ActionTimeoutError(f"the option “{option.label}” is gone")
         await self._options.nth(place).click(timeout=self._left_ms())
+        self._on_chosen()
         if option.tells_selected and self._is_listbox:
             await self._await_selected(option, not option.is_selected or not await self.takes_several())
 

@@ -22,6 +22,7 @@ RunError                        the message becomes Task.error
 LeaseLostError                  the task is somebody else's now: stop, and write nothing
 """
 
+import errno
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -75,6 +76,9 @@ class BrowserCrashedError(RunError):
 
 class DiskFullError(RunError):
     ends_attempt = True
+
+    def __init__(self, message: str = "the disk is full: no picture or file could be kept; free some space") -> None:
+        super().__init__(message)
 
 
 class BrowserNotFoundError(RunError):
@@ -162,6 +166,11 @@ def reason_in(error: BaseException) -> str:
 def act_began(error: BaseException) -> bool:
     """Whether Playwright had already sent the click or tap when it gave up."""
     return _ACT_BEGAN.search(str(error)) is not None
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system had no room left to write, or the user's quota no more."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_gone(error: BaseException) -> bool:

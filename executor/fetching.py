@@ -19,7 +19,7 @@ from playwright.async_api import Page, Request
 
 from executor import artifacts
 from executor.cookies import CookieStore
-from executor.errors import ActionError, AutomationError
+from executor.errors import ActionError, AutomationError, DiskFullError, is_disk_full
 from executor.threads import in_own_thread
 from inference.egress import FetchTooLargeError, guarded_session, time_limit
 
@@ -83,7 +83,8 @@ async def fetch_bytes(outgoing: Outgoing, *, max_bytes: int, seconds: float) -> 
 async def fetch_file(outgoing: Outgoing, page: Page, target: Path) -> Answer:
     """Send it as the browser of `page` would (its cookies for that address, its User-Agent), the answer into `target`.
 
-    Errors: AutomationError (no http(s) address), ActionError (refused, no connection, no 2xx, empty, too large).
+    Errors: AutomationError (no http(s) address), ActionError (refused, no connection, no 2xx, empty, too large),
+    DiskFullError.
     """
     if urlsplit(outgoing.url).scheme not in ("http", "https"):
         raise AutomationError(f"{shown(outgoing.url)} is not an address that begins with http:// or https://")
@@ -103,6 +104,8 @@ async def fetch_file(outgoing: Outgoing, page: Page, target: Path) -> Answer:
     try:
         return await _fetch(asked, cookies, write, max_bytes=artifacts.max_bytes(), seconds=FETCH_SECONDS)
     except FETCH_ERRORS as error:
+        if is_disk_full(error):
+            raise DiskFullError from error
         raise ActionError(f"could not fetch {shown(outgoing.url)}: {reason_of(error)}") from error
 
 

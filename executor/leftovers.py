@@ -57,7 +57,7 @@ def _locked_folder() -> tuple[Path, TextIO]:
 
 
 def _own_folder() -> Path:
-    parent = _folders_parent()
+    parent = folders_parent()
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if parent.stat().st_uid != os.geteuid():
         raise PermissionError(f"{parent} belongs to another user, who could read what the browser puts there")
@@ -126,8 +126,8 @@ def _start_of(pid: int) -> str | None:
         return None
 
 
-def _folders_parent() -> Path:
-    """The first place that is short enough for Chromium's socket."""
+def folders_parent() -> Path:
+    """Where the folders of workers are made: the first place that is short enough for Chromium's socket."""
     for folder in _parents():
         if len(os.fsencode(folder)) + _FOLDER_NAME_BYTES <= _LONGEST_FOLDER:
             return folder

@@ -51,6 +51,8 @@ class StepRecord:
     label: str
     locator: str = ""
     is_commit_point: bool = False
+    # Of its row in the journal, once the act is about to be done.
+    commit_point_id: int | None = None
     url: str = ""
     status: StepStatus = StepStatus.RUNNING
     error: str | None = None
@@ -157,20 +159,22 @@ class Recorder:
 
     async def begin_commit_point(self, step: StepRecord) -> None:
         """Returns when the journal says, for good, that the act is about to be done."""
-        path, label = step.path, self._mask(step.label)
+        point = CommitPoint(task_id=self._task_id, attempt=self._attempt, path=step.path, label=self._mask(step.label))
 
         def write() -> None:
-            CommitPoint.objects.create(task_id=self._task_id, attempt=self._attempt, path=path, label=label)
+            if point.pk is None or not CommitPoint.objects.filter(pk=point.pk).exists():
+                point.save(force_insert=True)  # else written before, when the answer to a commit was lost
 
         await self._add_and_wait(write)
+        step.commit_point_id = point.pk
 
     async def finish_commit_point(self, step: StepRecord) -> None:
         """Returns when the journal says that the act was seen to finish."""
-        path = step.path
+        # Not by its path, which the same act of an earlier pass has, too: that one may not have finished.
+        mine = CommitPoint.objects.filter(pk=step.commit_point_id, task_id=self._task_id, finished_at=None)
 
         def write() -> None:
-            mine = CommitPoint.objects.filter(task_id=self._task_id, attempt=self._attempt, path=path)
-            mine.filter(finished_at=None).update(finished_at=StatementTimestamp())
+            mine.update(finished_at=StatementTimestamp())
 
         await self._add_and_wait(write)
 

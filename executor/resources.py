@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 
+from executor import leftovers
+
 MIB = 1024 * 1024
 # Where a container sees its own limit (control groups, version 2); elsewhere the files are missing.
 CGROUP = Path("/sys/fs/cgroup")
@@ -43,9 +45,15 @@ def free_memory_bytes(cgroup: Path = CGROUP) -> int:
 
 
 def _folders() -> Iterator[Path]:
-    """The artifacts' (or, before the first one, what it will be made in) and the one for temporary files."""
-    yield settings.ARTIFACT_DIR if settings.ARTIFACT_DIR.exists() else settings.DATA_DIR
+    """The artifacts', the workers' own (profiles of the browser, and files on their way), and the one for temporary
+    files. Before there is such a folder, what it will be made in."""
+    yield _existing(settings.ARTIFACT_DIR)
+    yield _existing(leftovers.folders_parent())
     yield Path(tempfile.gettempdir())
+
+
+def _existing(folder: Path) -> Path:
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
 
 
 def _sentence(what: str, free: int, where: str, setting: str, needed_mb: int) -> str:

@@ -66,7 +66,8 @@ class Run:
     _step: StepRecord | None = None
     # Names of the variables that the present node wrote.
     written: set[str] = field(default_factory=set[str])
-    is_act_journaled: bool = False
+    # Whether the present node has done something that a further try would do a second time.
+    has_act_begun: bool = False
     # When the last act was done (like time.time()), the view that it acted on, and whether that is asked for.
     acted_at: float = 0.0
     view_at_act: asyncio.Task[Frame | None] | None = None
@@ -122,7 +123,7 @@ class Run:
     def begin_node(self, node: ActionNode | None, step: StepRecord, *, wants_view: bool) -> None:
         self._node_as_written, self._node, self._step = node, node, step
         self.written = set()
-        self.is_act_journaled = False
+        self.has_act_begun = False
         self.forget_view()
         self.wants_view = wants_view
 
@@ -139,9 +140,13 @@ class Run:
             await tab.pictures.first_of_page(tab.activity.navigated_at)
             view = _view_since(self.acted_at, tab, self.next_act)
             self.view_at_act = asyncio.create_task(view, name="view of the act")
-        if self.step.is_commit_point and not self.is_act_journaled:
+        if self.step.is_commit_point and self.step.commit_point_id is None:
             await self.recorder.begin_commit_point(self.step)
-            self.is_act_journaled = True
+
+    def act_begins(self) -> None:
+        """Called by handlers whose act has several parts, before the first that must not be done twice. Playwright
+        itself tells whether a single click was begun."""
+        self.has_act_begun = True
 
     def act_is_done(self, *, changes_page: bool) -> None:
         """Called by the runner when the handler has returned."""

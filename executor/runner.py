@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import shutil
 import time
@@ -31,6 +30,7 @@ from executor.errors import (
     PageNotRespondingError,
     RunError,
     first_line,
+    is_disk_full,
     is_gone,
 )
 from executor.evidence import Evidence
@@ -157,8 +157,8 @@ class AttemptRunner:
         except Exception as error:
             with contextlib.suppress(Exception):  # how the steps ended should be readable; this error matters more
                 await self._recorder.drain()
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFullError("the disk is full: no picture or file could be kept; free some space") from error
+            if is_disk_full(error):
+                raise DiskFullError from error
             raise
         finally:
             await _end(broken)
@@ -325,10 +325,15 @@ class AttemptRunner:
         try:
             await self._open(run, is_page_reused=is_page_reused)
             await walk.run_nodes(self._automation.nodes, Place("nodes"))
+            await walk.last_picture()
+            await self._wait_for_downloads(run)
         except RunError as error:
             await walk.last_picture()
             starts_again = isinstance(error, PageNotRespondingError) and may_start_again
             if not starts_again and await self._is_last(error):
+                if not error.ends_attempt:
+                    with contextlib.suppress(DiskFullError):  # it has failed already, and for another reason
+                        await self._wait_for_downloads(run)
                 await self._finish(run, walk, has_page=not error.ends_attempt)
             raise
         await self._finish(run, walk, has_page=True)
@@ -384,16 +389,14 @@ class AttemptRunner:
                 await asyncio.sleep(_DATABASE_RETRY_SECONDS)
 
     async def _finish(self, run: Run, walk: Walk, *, has_page: bool) -> None:
-        """What is still done and kept before the browser goes. Nothing here fails a task."""
-        await walk.last_picture()
-        if has_page:
-            await self._wait_for_downloads(run)
+        """What is still done and kept before the browser goes. Nothing here fails a task, but a full disk."""
         await self._run_post_processing(walk)
         if has_page:
             await self._keep_downloads(run)
             await self._take_final_screenshot(run)
 
     async def _wait_for_downloads(self, run: Run) -> None:
+        """Raises DiskFullError when one of them found no room: the task would succeed without its file."""
         self._now("waiting for downloads")
         expected = max(0, self._automation.expected_downloads)
         if not await run.downloads.wait_for_count(expected, seconds=_DOWNLOADS_SECONDS):

@@ -43,6 +43,7 @@ from executor.pictures import Frame
 from executor.place import Place
 from executor.recorder import StepRecord
 from executor.run import Run
+from inference.models import StepStatus
 from inference.telemetry.counters import counters
 from inference.telemetry.families import STEP_FAILURES
 
@@ -76,6 +77,7 @@ class Walk:
         """
         for number, node in enumerate(nodes):
             await self._recorder.room()
+            self._run.downloads.raise_if_full()
             await self._run_node(node, place.item(number))
 
     async def last_picture(self) -> None:
@@ -190,7 +192,8 @@ class Walk:
             run.show_node(expanded)
         opened_before = run.tabs.opened_count
         await self._act(expanded, step)
-        if run.is_act_journaled:
+        # A step that was skipped after its act was begun was not seen to finish, though the run goes on.
+        if step.commit_point_id is not None and step.status != StepStatus.SKIPPED:
             await self._recorder.finish_commit_point(step)
         if not isinstance(node, AssertLocatorNode) and step.kind not in WITHOUT_PAGE:
             await self._wait_after(node, opened_before)

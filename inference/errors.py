@@ -78,6 +78,18 @@ class NothingAskedError(InferenceError):
     status = 409
 
 
+class NothingToDecideError(InferenceError):
+    """No act of the task is open, or somebody has decided otherwise."""
+
+    status = 409
+
+
+class OutcomeError(InferenceError):
+    """Running the task again could do twice what cannot be taken back."""
+
+    status = 409
+
+
 class TooLargeError(InferenceError):
     """The body is larger than this route takes."""
 

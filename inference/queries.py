@@ -9,10 +9,20 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Func, IntegerField, QuerySet
+from django.db.models import F, Func, IntegerField, Q, QuerySet
 
 from inference.errors import NotFoundError
-from inference.models import ENDED, ApiKey, Automation, AutomationVersion, PersonRequest, Step, Task, TaskStatus
+from inference.models import (
+    ENDED,
+    ApiKey,
+    Artifact,
+    Automation,
+    AutomationVersion,
+    PersonRequest,
+    Step,
+    Task,
+    TaskStatus,
+)
 from inference.queue_state import WORKER_SEEN_SECONDS
 from inference.visibility import may_use
 
@@ -123,6 +133,16 @@ def asking_step(request: PersonRequest) -> Step | None:
     return steps.filter(position=request.step_position).first()
 
 
+def last_picture(task: Task) -> Artifact | None:
+    """What the task's page looked like at its end. Where an outcome is unknown, mostly since the worker vanished, it is
+    the newest picture of a step: somebody has to decide by it."""
+    if task.final_screenshot is not None or not task.outcome_unknown:
+        return task.final_screenshot
+    seen = Step.objects.filter(task=task, picture__isnull=False, picture__removed_at=None)
+    newest = seen.order_by("-attempt", "-position").select_related("picture").first()
+    return None if newest is None else newest.picture
+
+
 def visible_automations(api_key: ApiKey | None) -> QuerySet[Automation]:
     """The active automations that the key may use."""
     return Automation.objects.filter(may_use(api_key), is_active=True)
@@ -145,6 +165,7 @@ class TaskFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     ended_after: datetime | None = None
+    needs_review: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +269,7 @@ def _in_order_of_ends(api_key: ApiKey | None, wanted: TaskFilter, after: ListPos
 
 
 def _filtered(api_key: ApiKey | None, wanted: TaskFilter) -> QuerySet[Task]:
-    tasks = visible_tasks(api_key).select_related("version", "api_key").defer("version__document")
+    tasks = visible_tasks(api_key).select_related("version", "api_key", "automation").defer("version__document")
     conditions = {
         "status": wanted.status,
         "endpoint_name": wanted.endpoint_name,
@@ -257,4 +278,8 @@ def _filtered(api_key: ApiKey | None, wanted: TaskFilter) -> QuerySet[Task]:
         "created_at__lt": wanted.created_before,
         "completed_at__gt": wanted.ended_after,
     }
+    # As the partial index task_needs_review has it; what is left out of the other lists is few.
+    open_outcome = Q(outcome_unknown=True, review__isnull=True)
+    if wanted.needs_review is not None:
+        tasks = tasks.filter(open_outcome if wanted.needs_review else ~open_outcome)
     return tasks.filter(**{name: value for name, value in conditions.items() if value is not None})

@@ -32,9 +32,10 @@ from inference.models import (
     TaskEvent,
     TaskStatus,
 )
-from inference.queries import ListPosition, asking_step, open_request
-from inference.queue_state import waiting_for
+from inference.queries import ListPosition, asking_step, last_picture, open_request
+from inference.queue_state import QueueState, WaitingFor, read_state, reason_of, waiting_for
 from inference.services.artifact_links import sign_artifact
+from inference.services.outcomes import DID_NOT_HAPPEN, HAPPENED
 from inference.services.people import MAX_NOTE_CHARACTERS
 from inference.services.submit import Submission
 
@@ -388,6 +389,12 @@ class TaskListSerializer(serializers.Serializer[Any]):
     created_after = InstantField(required=False)
     created_before = InstantField(required=False)
     ended_after = InstantField(required=False, help_text="Only ended tasks, in the order of their ends.")
+    needs_review = serializers.ChoiceField(
+        choices=["true", "false"],
+        required=False,
+        error_messages={"invalid_choice": "must be true or false."},
+        help_text="Whether an act was begun that nobody saw finish, and nobody has decided what became of it.",
+    )
     cursor = CursorField(
         required=False, help_text="`next_cursor` or `resume_cursor` of an answer before; empty for the first page."
     )
@@ -399,6 +406,8 @@ class TaskListSerializer(serializers.Serializer[Any]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "needs_review" in attrs:
+            attrs["needs_review"] = attrs["needs_review"] == "true"
         cursor: Cursor | None = attrs.get("cursor")
         if cursor is not None and not cursor.by_end and "ended_after" in attrs:
             raise serializers.ValidationError({"cursor": ["must be one of a list with ended_after."]})
@@ -439,6 +448,33 @@ class AnswerSerializer(serializers.Serializer[Any]):
     request_id = IdField(required=False, help_text="Only this question is answered, never a later one.")
 
 
+class ReviewSerializer(serializers.Serializer[Any]):
+    """The body of POST /api/v1/tasks/{id}/review; `validated_data` are keywords of `decide_outcome`."""
+
+    decision = serializers.ChoiceField(
+        choices=[HAPPENED, DID_NOT_HAPPEN],
+        error_messages={
+            "required": "is required.",
+            "null": "must be one of happened, did_not_happen.",
+            "invalid_choice": "must be one of happened, did_not_happen.",
+        },
+    )
+    note = TextField(minimum=0, maximum=MAX_NOTE_CHARACTERS, default="")
+    retry = TruthField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        happened = attrs.pop("decision") == HAPPENED
+        if happened and attrs["retry"]:
+            raise serializers.ValidationError({"retry": ["is only for did_not_happen: it would be done twice."]})
+        return {**attrs, "happened": happened}
+
+
+class RetrySerializer(serializers.Serializer[Any]):
+    """The body of POST /api/v1/tasks/{id}/retry, which may be left out."""
+
+    confirm = TruthField(default=False)
+
+
 def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = False) -> dict[str, Any]:
     """The Task object of the contract. `task` comes from `queries.find_task`; `link` makes addresses of files."""
     names = task.unique_parameter_names
@@ -462,6 +498,8 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "status": task.status,
         "error": task.error,
         "outcome_unknown": task.outcome_unknown,
+        "needs_review": task.needs_review,
+        "review": _review(task),
         "retry_count": task.retry_count,
         "max_retries": task.max_retries,
         "max_timeout_in_minutes": task.max_timeout_in_minutes,
@@ -480,14 +518,15 @@ def task_object(task: Task, *, link: "LinkMaker", include_automation: bool = Fal
         "log_file_path": None,
         "output_data": task.output_data,
         "for_loop_status": task.for_loop_status,
-        "final_screenshot": _file(task.final_screenshot, link=link),
+        "final_screenshot": _file(last_picture(task), link=link),
         "downloads": [link.of(each) for each in task.artifacts.filter(kind=Artifact.Kind.DOWNLOAD, removed_at=None)],
         "duration_ms": _duration_ms(task.started_at, task.completed_at),
         "attempts": [attempt_object(each) for each in task.attempts.all()],
         "token_usage": task.token_usage,
         "callback": None,
         "previous_task_id": None if task.previous_task_id is None else str(task.previous_task_id),
-        "waiting_for": _waiting_for(task),
+        "retried_as": _retried_as(task),
+        "waiting_for": _waiting_object(waiting_for(task)),
         "waiting_for_person": _waiting_for_person(task, link=link),
     }
     if include_automation:
@@ -504,8 +543,25 @@ def _reference(source: Mapping[str, Any]) -> dict[str, Any]:
     return {kind: ({"totp_secret": HIDDEN} if kind == "totp" else told) for kind, told in source.items()}
 
 
-def _waiting_for(task: Task) -> dict[str, Any] | None:
-    waiting = waiting_for(task)
+def _review(task: Task) -> dict[str, Any] | None:
+    review = task.review
+    if not isinstance(review, dict):
+        return None
+    return {
+        "decision": HAPPENED if review.get("happened") else DID_NOT_HAPPEN,
+        "by": review.get("by"),
+        "at": review.get("at"),
+        "note": review.get("note") or None,
+    }
+
+
+def _retried_as(task: Task) -> str | None:
+    """The newest task that runs it again."""
+    newest = task.retried_as.order_by("-created_at", "-id").values_list("id", flat=True).first()
+    return None if newest is None else str(newest)
+
+
+def _waiting_object(waiting: WaitingFor | None) -> dict[str, Any] | None:
     if waiting is None:
         return None
     return {
@@ -535,8 +591,17 @@ def _waiting_for_person(task: Task, *, link: "LinkMaker") -> dict[str, Any] | No
     }
 
 
-def task_summary(task: Task) -> dict[str, Any]:
-    """A task in a list: what it is and how it stands, without inputs and results."""
+def task_summaries(tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """The tasks of a list, with what the queued ones wait for: as many queries for many as for one."""
+    queued = [task for task in tasks if task.status == TaskStatus.QUEUED]
+    state = read_state(queued) if queued else None
+    return [task_summary(task, state) for task in tasks]
+
+
+def task_summary(task: Task, queue: QueueState | None) -> dict[str, Any]:
+    """A task in a list: what it is and how it stands, without inputs and results. `queue` is read for the queued ones;
+    places in line are not counted for each."""
+    waiting = None if queue is None or task.status != TaskStatus.QUEUED else reason_of(task, queue)
     return {
         "task_id": str(task.id),
         "endpoint_name": task.endpoint_name,
@@ -544,6 +609,7 @@ def task_summary(task: Task) -> dict[str, Any]:
         "status": task.status,
         "error": task.error,
         "outcome_unknown": task.outcome_unknown,
+        "needs_review": task.needs_review,
         "created_at": _instant(task.created_at),
         "started_at": _instant(task.started_at),
         "completed_at": _instant(task.completed_at),
@@ -552,6 +618,7 @@ def task_summary(task: Task) -> dict[str, Any]:
         "dedup_key": task.dedup_key,
         "api_key": "" if task.api_key is None else task.api_key.public_id,
         "previous_task_id": None if task.previous_task_id is None else str(task.previous_task_id),
+        "waiting_for": _waiting_object(waiting),
     }
 
 

@@ -38,7 +38,9 @@ class TaskTable:
         self.bytes = 0
 
     def add(self, task: Task) -> None:
-        fields = {name: _text(value) for name, value in task_summary(task).items()}
+        # Why a task waits is of the moment, and a table is kept.
+        summary = {name: value for name, value in task_summary(task, None).items() if name != "waiting_for"}
+        fields = {name: _text(value) for name, value in summary.items()}
         self._fields = list(fields)
         values: dict[_Column, list[str]] = {}
         for name, given in task.input_parameters.items():

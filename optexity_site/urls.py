@@ -28,6 +28,7 @@ from inference.views.tasks import (
     TaskCancelView,
     TaskListView,
     TaskRetryView,
+    TaskReviewView,
     TaskStepsView,
     TaskView,
 )
@@ -49,6 +50,7 @@ urlpatterns = [
     path("api/v1/tasks/<uuid:task_id>/artifacts", TaskArtifactsView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/cancel", TaskCancelView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/answer", TaskAnswerView.as_view()),
+    path("api/v1/tasks/<uuid:task_id>/review", TaskReviewView.as_view()),
     path("api/v1/tasks/<uuid:task_id>/retry", TaskRetryView.as_view()),
     path("api/v1/artifacts/<uuid:artifact_id>", ArtifactView.as_view()),
     path("api/v1/files", FileUploadView.as_view()),

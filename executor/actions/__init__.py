@@ -82,15 +82,19 @@ HANDLERS: Mapping[str, Handler] = {
     "uncheck": choice.uncheck,
     "upload_file": files.upload_file,
 }
-# Their elements are looked for first, so that a commit point is journaled only when something is about to happen.
+# Their elements are looked for first, or nothing is ever done: a commit point is journaled only when something is about
+# to happen.
 FIND_FIRST = BY_MODEL | {
     "captcha_action",
     "check",
     "click_element",
     "drag_to",
+    "extraction.ocr_coordinates",
+    "extraction.vision",
     "hover",
     "human_in_loop_action",
     "input_text",
+    "powershell_action",
     "select_option",
     "uncheck",
     "upload_file",

@@ -63,6 +63,7 @@ async def click_element(action: ClickElementAction, run: Run) -> None:
 
 async def _click_with_mouse(action: ClickElementAction, run: Run, point: Point) -> None:
     """One click (or double-click) of the raw mouse."""
+    run.act_begins()
     await run.page.mouse.click(point.x, point.y, button=action.button, click_count=2 if action.double_click else 1)
 
 
@@ -133,6 +134,7 @@ def _middle(target: Target) -> Point:
 async def _drag(run: Run, start: Point, drop: Locator, steps: int, timeout_ms: float) -> None:
     """From `start`, where the mouse is, to the middle of `drop`."""
     mouse = run.page.mouse
+    run.act_begins()
     await mouse.down()
     try:
         end = await _middle_of(drop, timeout_ms)

@@ -102,7 +102,7 @@ async def act_on_element(
 
     `at_point`: done instead for an action that has nothing but coordinates; without it, `act` gets the element that
     shows there. `needs_visible` false: attached is enough (file inputs). `only_once`: never repeat the act, once it
-    was begun.
+    was begun; that of a commit point never is.
     With `skip_prompt` a step that could not be done is skipped; otherwise ElementNotFoundError or
     ActionTimeoutError says what was looked for and what is there instead.
     """
@@ -213,10 +213,9 @@ async def _try_search(search: _Search, run: Run, act: Act, *, needs_visible: boo
             left_ms = max(timeout_ms, (deadline - time.monotonic()) * 1000)
             await act(Target(locator, timeout_ms, left_ms, box))
             return None
-        except ElementNotFoundError as error:
-            latest = _Failure(str(error), matched=False)
-        except ActionTimeoutError as error:
-            latest = _Failure(str(error), matched=True)
+        except (ElementNotFoundError, ActionTimeoutError) as error:
+            _refuse_second_act(error, str(error), run, only_once=only_once)
+            latest = _Failure(str(error), matched=isinstance(error, ActionTimeoutError))
         except PlaywrightError as error:
             if _closed_its_tab(error, run):
                 return None
@@ -240,16 +239,21 @@ def _closed_its_tab(error: PlaywrightError, run: Run) -> bool:
 def _judge(error: PlaywrightError, run: Run, *, only_once: bool) -> _Failure:
     if is_gone(error):
         _ = run.tab  # says so when the page crashed or was the last one
+        _refuse_second_act(error, "the page was closed meanwhile", run, only_once=only_once)
         return _Failure("the page was closed meanwhile", matched=False)
-    if act_began(error) and (only_once or run.step.is_commit_point):
-        # It may have happened: doing it again could submit it twice.
-        raise ActionError(f"the act was begun and not seen to finish: {reason_in(error)}") from error
+    _refuse_second_act(error, reason_in(error), run, only_once=only_once)
     is_unmatched = (
         isinstance(error, PlaywrightTimeoutError)
         and "waiting for" in str(error)
         and ("locator resolved to" not in str(error))
     )
     return _Failure("nothing matched" if is_unmatched else reason_in(error), matched=not is_unmatched)
+
+
+def _refuse_second_act(error: Exception, reason: str, run: Run, *, only_once: bool) -> None:
+    """Raises ActionError where the act may have happened: doing it again could submit it twice."""
+    if (only_once or run.step.is_commit_point) and (run.has_act_begun or act_began(error)):
+        raise ActionError(f"the act was begun and not seen to finish: {reason}") from error
 
 
 async def _bring_into_view(locator: Locator, run: Run, timeout_ms: float, *, needs_visible: bool) -> Box | None:

@@ -56,17 +56,20 @@ async def input_text(action: InputTextAction, run: Run) -> None:
 
     async def act(target: Target) -> None:
         if action.is_slider:
+            run.act_begins()
             await move_slider(target.locator, text or "", timeout_ms=target.timeout_ms)
         else:
             await _put_in(text or "", action, target, run)
         if action.press_enter:
+            run.act_begins()
             await target.locator.press("Enter", timeout=target.left_ms)  # once: it may submit
 
     async def at_point(point: Point) -> None:
         await _put_in_at_point(text or "", action, point, run)
 
     # Where a slider's number is in the view is not known: its element is looked for, and moved by keys.
-    await act_on_element(action, run, act, at_point=None if action.is_slider else at_point)
+    where = None if action.is_slider else at_point
+    await act_on_element(action, run, act, at_point=where, only_once=action.press_enter)
 
 
 def _reason_to_skip(action: InputTextAction, run: Run) -> str | None:
@@ -92,12 +95,14 @@ async def _put_in(text: str, action: InputTextAction, target: Target, run: Run) 
         case "fill":
             await target.locator.fill(text, timeout=target.timeout_ms)
         case "type":
+            run.act_begins()
             await target.locator.press_sequentially(text, timeout=target.left_ms)  # again would add to it
         case "key_press":
             if action.click_before_input:
                 await target.locator.click(timeout=target.left_ms)
             else:
                 await target.locator.focus(timeout=target.timeout_ms)
+            run.act_begins()
             await _press_each(text, run.page.keyboard)
 
 

@@ -178,15 +178,14 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def task_state(task: Task, *, asks: bool = False) -> str:
-    """The state whose colors a task has; a failure with an unknown outcome is its own, and so is one that `asks` a
-    person."""
+    """The state whose colors a task has; one with an unknown outcome is its own, and so is one that `asks` a person."""
     if needs_review(task):
         return "review"
     return "human" if asks else str(task.status)
 
 
 def needs_review(task: Task) -> bool:
-    return task.outcome_unknown and not task.review
+    return task.needs_review
 
 
 def task_pill(task: Task, *, fact: str = "", asks: bool = False) -> Pill:

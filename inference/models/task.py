@@ -115,6 +115,7 @@ class Task(models.Model):
                 & (Q(started_at__isnull=True) | Q(started_at__gte=F("allocated_at")))
                 & (Q(started_at__isnull=True) | Q(allocated_at__isnull=False))
                 & (Q(completed_at__isnull=True) | Q(completed_at__gte=F("created_at")))
+                & (Q(completed_at__isnull=True) | Q(allocated_at__isnull=True) | Q(completed_at__gte=F("allocated_at")))
                 & (Q(completed_at__isnull=True) | Q(started_at__isnull=True) | Q(completed_at__gte=F("started_at"))),
                 name="task_instants_never_go_backwards",
             ),
@@ -186,6 +187,11 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint_name} …{str(self.id)[-8:]}"
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether an act was begun and not seen to finish, and nobody has decided yet what became of it."""
+        return self.outcome_unknown and self.review is None
 
     @property
     def has_ended(self) -> bool:

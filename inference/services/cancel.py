@@ -5,12 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models import QuerySet
 
 from inference.models import Task, TaskStatus
 from inference.models.database_clock import StatementTimestamp
-from inference.services.transitions import record_event
+from inference.services.transitions import cancel_queued, record_event
 
 
 def cancel_tasks(tasks: "QuerySet[Task]", *, cause: Mapping[str, Any]) -> int:
@@ -28,12 +27,10 @@ def _cancel(task_id: UUID, cause: Mapping[str, Any]) -> int:
         task = Task.objects.select_for_update(of=("self",)).filter(id=task_id).first()
         if task is None or task.has_ended or task.cancel_requested_at is not None:
             return 0
-        asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
-        if task.status != TaskStatus.QUEUED:
-            Task.objects.filter(id=task_id).update(**asked)
-            record_event(task_id, "cancel_requested", cause=cause)
+        if task.status == TaskStatus.QUEUED:
+            cancel_queued(task, cause=cause)
             return 1
-        completed_at = Greatest(StatementTimestamp(), F("created_at"))
-        Task.objects.filter(id=task_id).update(status=TaskStatus.CANCELLED, completed_at=completed_at, **asked)
-        record_event(task_id, "status", status=TaskStatus.CANCELLED, cause=cause)
+        asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
+        Task.objects.filter(id=task_id).update(**asked)
+        record_event(task_id, "cancel_requested", cause=cause)
         return 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 
-from inference.errors import TaskActiveError, endpoint_not_found
+from inference.errors import OutcomeError, TaskActiveError, endpoint_not_found
 from inference.models import ApiKey, Task
 from inference.services.submit import (
     Submission,
@@ -23,15 +23,18 @@ def retry_task(
     cause: Mapping[str, Any] | None = None,
     api_key: ApiKey | None = None,
     user: AbstractBaseUser | None = None,
+    is_confirmed: bool = False,
 ) -> Submission:
     """Queue a new task with the inputs of `task`, linked to it, for the newest version of its automation.
 
     Its idempotency key is not copied. An active task with the same unique parameters is answered as the duplicate
-    that it is. Raises TaskActiveError (it has not ended), NotFoundError (its automation is inactive),
-    ValidationFailedError (the newest version declares other parameters) and QueueFullError.
+    that it is. Raises TaskActiveError (it has not ended), OutcomeError (an act of it was not seen to finish, and nobody
+    has decided what became of it; or it happened, and `is_confirmed` is false), NotFoundError (its automation is
+    inactive), ValidationFailedError (the newest version declares other parameters) and QueueFullError.
     """
     if not task.has_ended:
         raise TaskActiveError(f"Task {task.id} has not ended yet: cancel it first, or wait for its end.")
+    _check_outcome(task, is_confirmed=is_confirmed)
     automation = task.automation
     version = automation.versions.defer("document", "note").first()
     if not automation.is_active or version is None:
@@ -56,3 +59,16 @@ def retry_task(
         previous_task=task,
     )
     return store_task(again, queue_limit=automation.queue_limit, cause=cause or cause_of(api_key=api_key, user=user))
+
+
+def _check_outcome(task: Task, *, is_confirmed: bool) -> None:
+    if task.needs_review:
+        raise OutcomeError(
+            f"Task {task.id} needs review: an act of it was begun and not seen to finish. "
+            f"Decide first whether it happened, with POST /api/v1/tasks/{task.id}/review or in the dashboard."
+        )
+    if task.outcome_unknown and task.review and task.review.get("happened") and not is_confirmed:
+        raise OutcomeError(
+            f"Task {task.id} was decided to have happened: running it again would do it twice. "
+            'Send {"confirm": true} to do so.'
+        )

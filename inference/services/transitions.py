@@ -79,7 +79,9 @@ def start_attempt(task_id: UUID, token: int) -> bool:
         if not started:
             return False
         Attempt.objects.filter(task_id=task_id, token=token).update(started_at=StatementTimestamp())
-        record_event(task_id, "status", status=TaskStatus.RUNNING, cause={"kind": "worker"}, data={"token": token})
+        owner = Task.objects.filter(id=task_id).values_list("lease_owner", flat=True).get()
+        cause = {"kind": "worker", "id": owner}
+        record_event(task_id, "status", status=TaskStatus.RUNNING, cause=cause, data={"token": token})
         return True
 
 
@@ -94,6 +96,12 @@ def mark_stopping(task_id: UUID, token: int) -> None:
     """Note that the worker of this attempt was told to stop. If it is killed before it can write an end, the rescuer
     knows that the stop was the cause, and no retry is used up."""
     Attempt.objects.filter(task_id=task_id, token=token, ended_at=None).update(cause=STOPPING)
+
+
+def cancel_queued(task: Task, *, cause: Mapping[str, Any]) -> None:
+    """`queued` -> `cancelled`, of a row that the caller has locked."""
+    asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
+    _end(task, TaskStatus.CANCELLED, cause=cause, error=None, **asked)
 
 
 def give_back(task_id: UUID, token: int, *, cause: Mapping[str, Any]) -> TaskStatus | None:
@@ -286,7 +294,8 @@ def _finish(task: Task, end: AttemptEnd) -> TaskStatus:
         end.status,
         cause=end.cause,
         error=end.error,
-        outcome_unknown=end.status != TaskStatus.SUCCESS and None in committed,
+        # Also of a success: a loop may have gone on after it, or the step been left out as an optional one.
+        outcome_unknown=None in committed,
         output_data=end.output_data,
         for_loop_status=end.for_loop_status,
         final_screenshot=_artifact(task, end.final_screenshot_id),

@@ -13,19 +13,22 @@ from inference.queries import TaskFilter, find_task, list_ended_tasks, list_task
 from inference.serializers import (
     AnswerSerializer,
     Cursor,
+    RetrySerializer,
+    ReviewSerializer,
     TaskListSerializer,
     artifact_object,
     json_object,
     step_object,
     task_object,
-    task_summary,
+    task_summaries,
 )
 from inference.services.cancel import cancel_tasks
+from inference.services.outcomes import decide_outcome
 from inference.services.people import answer_request
 from inference.services.retry import retry_task
 from inference.services.submit import cause_of
 from inference.services.waiting import waiters
-from inference.views.base import ApiView, api_key_of, links_of, wanted_task_id, wanted_wait
+from inference.views.base import ApiView, api_key_of, links_of, require_key, wanted_task_id, wanted_wait
 
 
 class TaskListView(ApiView):
@@ -49,7 +52,7 @@ class TaskListView(ApiView):
         tasks = found[:limit]
         last = str(Cursor.after(tasks[-1], by_end=by_end)) if tasks else None
         answer: dict[str, Any] = {
-            "tasks": [task_summary(each) for each in tasks],
+            "tasks": task_summaries(tasks),
             "next_cursor": last if len(found) > limit else None,
         }
         if by_end:
@@ -139,6 +142,31 @@ class TaskAnswerView(ApiView):
         )
 
 
+class TaskReviewView(ApiView):
+    """POST /api/v1/tasks/{id}/review: whether an act that was not seen to finish has happened; what did not may be run
+    again at once."""
+
+    scopes: ClassVar = {"POST": Scope.MANAGE}
+
+    def post(self, request: Request, task_id: UUID) -> Response:
+        key = require_key(request)
+        find_task(task_id, key)
+        sent = json_object(request.data)
+        body = ReviewSerializer(data=sent)
+        body.is_valid(raise_exception=True)
+        decided = decide_outcome(task_id=task_id, by=key, **body.validated_data)
+        new_task_id = None if decided.new_task_id is None else str(decided.new_task_id)
+        answer = {
+            "success": True,
+            "message": "The same was decided before" if decided.duplicate else "The decision is noted",
+            "task_id": str(task_id),
+            "decision": sent["decision"],
+            "duplicate": decided.duplicate,
+            "new_task_id": new_task_id,
+        }
+        return Response(answer, headers={"Location": f"/api/v1/tasks/{new_task_id}"} if new_task_id else {})
+
+
 class TaskRetryView(ApiView):
     """POST /api/v1/tasks/{id}/retry: a new task with the same inputs, linked to this one."""
 
@@ -146,7 +174,12 @@ class TaskRetryView(ApiView):
 
     def post(self, request: Request, task_id: UUID) -> Response:
         key = api_key_of(request)
-        submission = retry_task(task=find_task(task_id, key), cause=cause_of(api_key=key), api_key=key)
+        task = find_task(task_id, key)
+        body = RetrySerializer(data=json_object(request.data) if request.data else {})
+        body.is_valid(raise_exception=True)
+        submission = retry_task(
+            task=task, cause=cause_of(api_key=key), api_key=key, is_confirmed=body.validated_data["confirm"]
+        )
         answer = {
             "success": True,
             "message": submission.message,

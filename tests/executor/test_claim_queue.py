@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from executor import claim, presence, worker
+from executor import claim, presence, resources, worker
 from executor.browser import BrowserPool
 from executor.claim import ClaimQueue, backstop_seconds, claim_task
 from executor.drain import Drain, drain
@@ -154,6 +154,29 @@ def test_a_worker_without_a_browser_leaves_the_task_to_others(
     worker.process().browser_start = started
 
     assert waiting.result(10)["args"][0] == task.id
+
+
+def test_a_worker_without_room_claims_nothing_until_there_is_some(
+    queue: ClaimQueue, thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shortage = ["too little disk: 3 MiB free"]
+    looked: list[str] = []
+
+    def look() -> str:
+        looked.append(shortage[0])
+        return shortage[0]
+
+    monkeypatch.setattr(resources, "shortage", look)
+    monkeypatch.setattr(claim, "_RETRY_AFTER_MS", 20)
+    task = make_task()
+    getting = thread.submit(queue.get)
+    wait_for(lambda: len(looked) >= 3)
+    task.refresh_from_db()
+
+    assert (task.status, getting.done()) == (TaskStatus.QUEUED, False)
+    assert WorkerHost.objects.get(owner=this_worker()).detail == shortage[0]
+    shortage[0] = ""
+    assert getting.result(20)["args"][0] == task.id
 
 
 def test_a_database_that_is_away_is_waited_for(

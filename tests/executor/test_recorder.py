@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -94,6 +95,29 @@ def test_a_commit_point_of_a_lost_task_is_never_begun(task: Task, worker_loop: W
     with pytest.raises(LeaseLostError):
         worker_loop.submit(begin()).result(20)
     assert not CommitPoint.objects.exists()
+
+
+def test_a_commit_point_whose_commit_was_not_answered_is_one_entry(
+    task: Task, worker_loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, step, write_now = make(task), record(), Recorder._write_now
+    unanswered = iter([True])
+
+    def lose_an_answer(self: Recorder, writes: list[Callable[[], object]]) -> None:
+        write_now(self, writes)
+        if next(unanswered, False):
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(Recorder, "_write_now", lose_an_answer)
+
+    async def act() -> None:
+        recorder.start()
+        await recorder.begin_commit_point(step)
+        await recorder.finish_commit_point(step)
+        await recorder.stop()
+
+    worker_loop.submit(act()).result(20)
+    assert CommitPoint.objects.get().finished_at is not None
 
 
 def test_every_text_is_masked(task: Task, worker_loop: WorkerLoop) -> None:

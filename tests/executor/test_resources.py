@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from executor import resources
+from executor import leftovers, resources
 from executor.claim import ClaimQueue
 from executor.lease_owner import this_worker
 from inference.models import WorkerHost
@@ -38,9 +38,24 @@ def test_too_little_disk_is_told_with_the_folder(settings: Any) -> None:
     assert resources.shortage() == ""
 
 
-def test_a_folder_that_cannot_be_looked_at_has_no_room(settings: Any) -> None:
+def test_the_folder_that_workers_use_is_looked_at(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WORKER_MIN_FREE_MEMORY_MB, settings.WORKER_MIN_FREE_DISK_MB = 0, 100
+    settings.ARTIFACT_DIR = tmp_path
+    used, roomy = leftovers.folders_parent(), shutil.disk_usage(tmp_path)._replace(free=200 * MIB)
+    used.mkdir(parents=True, exist_ok=True)
+
+    def disk_usage(folder: Path) -> Any:
+        return roomy._replace(free=3 * MIB) if Path(folder) == used else roomy
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    assert resources.shortage() == f"too little disk: 3 MiB free below {used}, and WORKER_MIN_FREE_DISK_MB asks for 100"
+
+
+def test_a_folder_that_cannot_be_looked_at_has_no_room(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WORKER_MIN_FREE_MEMORY_MB = 0
-    settings.ARTIFACT_DIR = settings.DATA_DIR = Path("/nowhere/at/all")
+    monkeypatch.setattr(resources, "_existing", lambda folder: Path("/nowhere/at/all"))
     assert resources.shortage() == "the disk of /nowhere/at/all cannot be looked at: No such file or directory"
 
 

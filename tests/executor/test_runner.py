@@ -1,5 +1,6 @@
 import concurrent.futures
 import time
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -16,7 +17,7 @@ from executor.errors import (
 from executor.loop import WorkerLoop
 from inference.models import Artifact, CommitPoint, Step, Task
 from tests.executor.conftest import Prepare, RunNodes, click, interact, read, runner_task_id, wait_for
-from tests.executor.site.server import Site
+from tests.executor.site.server import ROUTES, Answer, Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -214,6 +215,32 @@ def test_a_commit_point_is_in_the_journal_before_the_act_and_finished_after_it(r
     assert (journal.path, journal.label) == ("nodes[0]", "Submit it")
     assert journal.finished_at >= journal.begun_at
     assert outcome.step.is_commit_point
+
+
+def test_the_site_finds_a_commit_point_in_the_journal_while_the_act_runs(
+    run_nodes: RunNodes, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[tuple[str, object]]] = []
+
+    def record(query: dict[str, str]) -> Answer:
+        try:
+            seen.append(list(CommitPoint.objects.values_list("path", "finished_at")))
+        finally:
+            connection.close()  # of the thread that serves this request
+        return Answer(b"recorded", "text/plain")
+
+    monkeypatch.setitem(ROUTES, "/record", record)
+    # The click does not return before the site has answered.
+    page = (
+        "document.write('<button>Record</button>'); document.querySelector('button').onclick = () => {"
+        " const call = new XMLHttpRequest(); call.open('GET', '/record', false); call.send(); };"
+    )
+    node = click('get_by_role("button", name="Record")', commit_point=True)
+    outcome = run_nodes([node], url=f"{site.url}/echo?script={quote(page)}")
+
+    assert outcome.error is None
+    assert seen == [[("nodes[0]", None)]]
+    assert CommitPoint.objects.get(task=outcome.task).finished_at is not None
 
 
 def test_a_commit_point_whose_element_is_missing_was_never_begun(run_nodes: RunNodes, site: Site) -> None:

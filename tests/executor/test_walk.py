@@ -151,6 +151,35 @@ def test_the_journal_says_for_each_pass_that_its_act_was_finished(run_nodes: Run
     assert [step.is_commit_point for step in outcome.steps] == [False, True, True]
 
 
+def test_an_act_that_failed_in_a_pass_stays_unfinished_whatever_the_next_pass_does(
+    run_nodes: RunNodes, site: Site
+) -> None:
+    go = interact("go_to_url", {"url": "{address[index]}"}, commit_point=True, end_sleep_time=0)
+    outcome = run_nodes(
+        [loop("address", go, on_error_in_loop="continue")],
+        inputs={"address": ["http://127.0.0.1:1/", f"{site.url}/second"]},
+    )
+
+    assert outcome.error is None
+    assert [entry.finished_at is not None for entry in CommitPoint.objects.filter(task=outcome.task)] == [False, True]
+
+
+def test_an_optional_act_that_was_begun_and_then_skipped_stays_unfinished(run_nodes: RunNodes, site: Site) -> None:
+    node = click('get_by_role("button", name="Disabled")', skip_prompt=True, commit_point=True, max_tries=1)
+    outcome = run_nodes([node], url=f"{site.url}/")
+
+    assert (outcome.error, outcome.step.status) == (None, "skipped")
+    assert [entry.finished_at for entry in CommitPoint.objects.filter(task=outcome.task)] == [None]
+
+
+def test_what_a_browser_never_does_is_not_in_the_journal(run_nodes: RunNodes) -> None:
+    node = {"type": "action_node", "powershell_action": {"commands": ["Get-Date"]}, "commit_point": True}
+    outcome = run_nodes([node])
+
+    assert (outcome.error, outcome.step.status) == (None, "skipped")
+    assert not CommitPoint.objects.filter(task=outcome.task).exists()
+
+
 def test_a_step_without_an_element_is_journaled_before_its_handler_begins(run_nodes: RunNodes) -> None:
     outcome = run_nodes([interact("go_to_url", {"url": "http://127.0.0.1:1/"}, commit_point=True)])
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from executor.claim import claim_task
-from inference.errors import TaskActiveError
+from inference.errors import OutcomeError, TaskActiveError
 from inference.models import (
     ACTIVE,
     ENDED,
@@ -219,6 +219,10 @@ class Tasks(RuleBasedStateMachine):
             with pytest.raises(TaskActiveError):
                 retry_task(task=task, cause=CAUSE)
             return
+        if known.committed and not known.seen:
+            with pytest.raises(OutcomeError):
+                retry_task(task=task, cause=CAUSE)
+            return
         submission = retry_task(task=task, cause=CAUSE)
         twin = None if known.is_dedicated else self._active_twin(known.automation, known.login)
         assert submission.duplicate == (twin is not None)
@@ -372,8 +376,7 @@ class Tasks(RuleBasedStateMachine):
             known = self.known[task_id]
             assert (row.lease_token, row.retry_count) == (known.token, known.retries)
             if row.status in ENDED:
-                is_unknown = known.committed and not known.seen and row.status != "success"
-                assert row.outcome_unknown == is_unknown
+                assert row.outcome_unknown == (known.committed and not known.seen)
 
     @invariant()
     def transitions_are_legal_and_instants_never_go_back(self) -> None:

@@ -39,13 +39,13 @@ from inference.admin.permissions import (
 from inference.admin.tasks.filters import PAGE_SIZE, TaskFilter
 from inference.admin.tasks.listing import list_context, live_changes
 from inference.admin.tasks.page import TaskPage
-from inference.admin.tasks.review import decide_outcome
 from inference.admin.tasks.rows import task_url
 from inference.admin.wording import counted, short_id
-from inference.errors import InferenceError, NothingAskedError
+from inference.errors import InferenceError, NothingAskedError, NothingToDecideError
 from inference.models import Artifact, CommitPoint, PersonRequest, Task
 from inference.services.audit import record_audit
 from inference.services.cancel import cancel_tasks
+from inference.services.outcomes import decide_outcome
 from inference.services.people import MAX_NOTE_CHARACTERS, answer_request
 from inference.services.retry import retry_task
 
@@ -190,6 +190,9 @@ class TaskAdmin(DashboardAdmin):
     def retry(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
         """POST runs it again at once, unless something may have been sent: then a person confirms first."""
         task = self._task(task_id)
+        if task.needs_review:
+            messages.warning(request, "Decide first whether its act happened: it could be done twice.")
+            return redirect(task_url(task.id))
         commit_points = list(CommitPoint.objects.filter(task=task))
         asks = bool(commit_points) and "confirmed" not in request.POST
         if request.method != "POST" or asks:
@@ -204,23 +207,26 @@ class TaskAdmin(DashboardAdmin):
                 "commit_points": commit_points,
             }
             return TemplateResponse(request, "inference/tasks/retry.html", context)
-        return self._run_again(request, task)
+        return self._run_again(request, task, is_confirmed=True)
 
     @only_if(may_cancel_tasks)
     def review(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
-        """What a person found out about an unknown outcome; with `again` it is run again, being not sent."""
+        """What a person found out about an unknown outcome: `yes`, `no`, or `again` for what is run again, too."""
         task = self._task(task_id)
-        happened = request.POST.get("happened") == "yes"
+        found = request.POST.get("happened")
+        happened = found == "yes"
         note = request.POST.get("note", "").replace("\x00", "").strip()[:2000]
-        if request.POST.get("happened") not in ("yes", "no") or not note:
+        if found not in ("yes", "no", "again") or not note:
             messages.error(request, "Say in the note how you know; then decide.")
             return redirect(task_url(task.id))
-        if not decide_outcome(task=task, happened=happened, note=note, user=person(request)):
-            messages.warning(request, "There is nothing to decide here any more.")
+        try:
+            decided = decide_outcome(task_id=task.id, happened=happened, note=note, by=person(request))
+        except NothingToDecideError as error:
+            messages.warning(request, error.message)
             return redirect(task_url(task.id))
-        if not happened and may_run_tasks(request) and "again" in request.POST:
-            return self._run_again(request, task)
-        messages.success(request, "Noted: it was sent." if happened else "Noted: it was not sent.")
+        if found == "again" and not decided.duplicate and may_run_tasks(request):
+            return self._run_again(request, self._task(task_id))
+        messages.success(request, "Noted: it happened." if happened else "Noted: it did not happen.")
         return redirect(task_url(task.id))
 
     @only_if(may_view_tasks)
@@ -266,11 +272,11 @@ class TaskAdmin(DashboardAdmin):
                 )
         return count
 
-    def _run_again(self, request: HttpRequest, task: Task) -> HttpResponseRedirect:
+    def _run_again(self, request: HttpRequest, task: Task, *, is_confirmed: bool = False) -> HttpResponseRedirect:
         user = person(request)
         try:
             with transaction.atomic():
-                submission = retry_task(task=task, user=user)
+                submission = retry_task(task=task, user=user, is_confirmed=is_confirmed)
                 record_audit(
                     actor=user,
                     act="task.retry",

@@ -57,7 +57,7 @@ from inference.admin.wording import (
     was_cancelled_by,
 )
 from inference.models import Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
-from inference.queries import open_request
+from inference.queries import last_picture, open_request
 from inference.queue_state import COUNTED_AHEAD, Reason, WaitingFor, waiting_for
 from inference.services.people import MAX_NOTE_CHARACTERS
 
@@ -230,6 +230,7 @@ class TaskPage:
             "live_url": f"{reverse('admin:inference_task_page_live', args=(task.id,))}?{self._try_query()}",
             "step_url": reverse("admin:inference_task_step", args=(task.id, 0))[:-2],
             "needs_review": needs_review(task),
+            "last_picture": picture_url(last_picture(task)) if needs_review(task) else "",
             "has_begun_commit": bool(self.commit_points),
             "may_cancel_now": not task.has_ended and task.cancel_requested_at is None,
             "progress": self._progress(),
@@ -330,12 +331,16 @@ class TaskPage:
     def _why_unknown(self) -> Why:
         begun = next((point for point in self.commit_points if point.finished_at is None), None)
         act = lowered(begun.label or begun.path) if begun else "an act that can't be taken back"
-        error = first_line(self.task.error) or was_cancelled_by(self.task)
+        if self.task.status == TaskStatus.SUCCESS:
+            what = "The task went on without it and succeeded, but the act was begun and not seen to finish."
+        else:
+            error = first_line(self.task.error) or was_cancelled_by(self.task)
+            what = f"{sentence(error).rstrip('.')}, after the act was begun and before it was seen to finish."
         return Why(
             "review",
             f"Nobody knows whether it was done: {act}",
             (
-                f"{sentence(error).rstrip('.')}, after the act was begun and before it was seen to finish.",
+                what,
                 "Look at the last picture, or in the other system, and decide.",
             ),
             "",
@@ -524,7 +529,8 @@ class TaskPage:
     def _failed_step(self) -> Step | None:
         """The last one that failed: the innermost, since loops and branches begin before what is in them."""
         failed = [step for step in self.steps if step.status == StepStatus.FAILED]
-        return failed[-1] if failed and self.task.status != TaskStatus.SUCCESS else None
+        tells = self.task.status != TaskStatus.SUCCESS or needs_review(self.task)
+        return failed[-1] if failed and tells else None
 
     def _newest_with_picture(self) -> Step | None:
         return next((step for step in reversed(self.steps) if step.picture_id is not None), None)

@@ -233,12 +233,14 @@ def _fact(task: Task, step: Step | None, queue: QueueState | None) -> tuple[str,
             return "", f"Taken by {_host(task)}, not begun"
         case TaskStatus.RUNNING:
             return "", _running_fact(task, step)
-        case TaskStatus.SUCCESS:
+        case TaskStatus.SUCCESS if not needs_review(task):
             return "", _output_fact(task)
         case TaskStatus.CANCELLED if not needs_review(task):
             return "", was_cancelled_by(task)
     if step is not None:
         return step_name(step), failure_words(step.label, step.error) or error_line(task.error)
+    if task.status == TaskStatus.SUCCESS:
+        return "", "An act was not seen to finish"
     return "", error_line(task.error) or was_cancelled_by(task)
 
 

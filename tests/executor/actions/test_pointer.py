@@ -1,4 +1,5 @@
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -70,6 +71,40 @@ def test_a_click_that_is_not_seen_to_finish_fails_and_is_not_made_again(run_node
 
     assert isinstance(outcome.error, ActionError)
     assert "the act was begun and not seen to finish" in str(outcome.error)
+
+
+@pytest.mark.parametrize("is_commit_point", [True, False])
+def test_a_drag_of_a_commit_point_is_begun_once(run_nodes: RunNodes, site: Site, is_commit_point: bool) -> None:
+    page = (
+        "document.write('<div id=a>take</div><div id=b>put</div>');"
+        "a.onmousedown = () => { fetch('/picked'); b.style.display = 'none'; };"
+        "onmouseup = () => { b.style.display = ''; };"
+    )
+    node = drag("locator('#a')", "locator('#b')", max_tries=4, max_timeout_seconds_per_try=0.5)
+    outcome = run_nodes([{**node, "commit_point": is_commit_point}], url=f"{site.url}/echo?script={quote(page)}")
+
+    assert isinstance(outcome.error, ActionError)
+    assert ("the act was begun and not seen to finish" in str(outcome.error)) is is_commit_point
+    assert (site.asked_for("/picked") == 1) is is_commit_point
+
+
+def test_an_enter_that_is_not_seen_to_finish_is_not_pressed_in_a_second_round(run_nodes: RunNodes, site: Site) -> None:
+    action = {
+        "command": 'get_by_label("Name")',
+        "input_text": "Ada",
+        "press_enter": True,
+        "assert_locator_presence": True,
+    }
+    node = interact("input_text", action, max_tries=1, max_timeout_seconds_per_try=0.4, commit_point=True)
+    page = (
+        "document.write('<form><label>Name <input></label></form>');"
+        "onsubmit = event => { event.preventDefault(); fetch('/entered');"
+        " const end = performance.now() + 1500; while (performance.now() < end); };"
+    )
+    outcome = run_nodes([node], url=f"{site.url}/echo?script={quote(page)}")
+
+    assert "the act was begun and not seen to finish" in str(outcome.error)
+    assert site.asked_for("/entered") == 1
 
 
 def test_a_lasting_cover_fails_within_the_contracts_time_and_is_named(run_nodes: RunNodes, site: Site) -> None:

@@ -93,7 +93,7 @@ FILES = """<!doctype html><title>Files</title>
 <a href="/report.csv">Export</a> <a href="/report.csv" target="_blank">Export in a tab</a>
 <a href="/letter.pdf">Letter</a> <a href="/letter.pdf?once=1" target="_blank">Letter in a tab</a>
 <a href="/named.pdf" target="_blank">Summary</a> <a href="/attached.pdf">Attached</a>
-<a href="/empty.csv">Empty</a> <a href="/evil.csv">Evil</a>
+<a href="/huge.bin">Huge</a> <a href="/empty.csv">Empty</a> <a href="/evil.csv">Evil</a>
 <button onclick="blob('text/csv')">Blob</button> <button onclick="tab()">Blob tab</button>
 <button onclick="both()">Both</button> <button onclick="fetched()">Fetched</button> <button>Nothing</button>
 <script>
@@ -106,6 +106,8 @@ function both() { save('one', 'text/plain', 'one.txt'); save('two', 'text/plain'
 async function fetched() { const data = await (await fetch('/letter.pdf?fetched=1')).blob();
   save(data, 'application/pdf', 'fetched.pdf'); }
 </script>"""
+
+HUGE_BYTES = 40 * 1024 * 1024
 
 PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "

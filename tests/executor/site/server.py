@@ -133,6 +133,9 @@ ROUTES: dict[str, Page] = {
     "/named.pdf": _file("summary of visit.pdf", pages.PDF_2, "application/pdf", inline=True),
     "/attached.pdf": _file("attached.pdf", pages.PDF, "application/pdf"),
     "/empty.csv": _file("empty.csv", b"", "text/csv"),
+    "/huge.bin": lambda query: Answer(
+        bytes(pages.HUGE_BYTES), "application/octet-stream", headers={"Content-Disposition": "attachment"}
+    ),
     "/evil.csv": _file("..%2f..%2fevil.csv", pages.CSV, "text/csv"),
     "/slow": lambda query: _after(float(query.get("seconds", "1")), Answer(b"<h1>Slow</h1>")),
     "/broken": lambda query: Answer(b"<h1>Broken</h1>", status=500),

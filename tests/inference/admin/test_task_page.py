@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from inference.models import Artifact, AuditEvent, CommitPoint, Step, Task, TaskEvent, TaskStatus
-from tests.factories import make_artifact, make_automation, make_step, make_task
+from tests.factories import end_task, make_artifact, make_automation, make_step, make_task
 from tests.inference.admin.conftest import client_of, staff
 from tests.inference.admin.seed import Seeded
 
@@ -83,12 +83,39 @@ def test_a_task_of_an_unknown_outcome_asks_for_a_decision_once(maya: Client, see
     assert "it happened, maya" in html_of(maya, task)
 
 
+def test_a_success_of_an_unknown_outcome_is_asked_about_like_a_failure(maya: Client) -> None:
+    task = make_task(status=TaskStatus.RUNNING)
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[0].nodes[0]", label="Click button “Send”")
+    end_task(task, outcome_unknown=True)
+    html = html_of(maya, task)
+    assert "Nobody knows whether it was done: click button “Send”" in html
+    assert "The task went on without it and succeeded" in html
+    assert "Needs review" in html
+    assert "An act was not seen to finish" in maya.get(reverse("admin:inference_task_changelist")).content.decode()
+
+
 def test_it_was_not_sent_runs_it_again(maya: Client, seeded: Seeded) -> None:
     review = reverse("admin:inference_task_review", args=(seeded.review.id,))
-    answer = maya.post(review, {"happened": "no", "note": "nothing in the portal", "again": "1"})
+    answer = maya.post(review, {"happened": "again", "note": "nothing in the portal"})
     again = Task.objects.get(previous_task=seeded.review)
     assert answer["Location"] == address(again)
     assert again.input_parameters == seeded.review.input_parameters
+
+
+def test_it_did_not_happen_alone_runs_nothing(maya: Client, seeded: Seeded) -> None:
+    html = html_of(maya, seeded.review)
+    assert "It did not happen: run again" in html
+    review = reverse("admin:inference_task_review", args=(seeded.review.id,))
+    maya.post(review, {"happened": "no", "note": "nothing in the portal"})
+    seeded.review.refresh_from_db()
+    assert seeded.review.review["happened"] is False
+    assert not Task.objects.filter(previous_task=seeded.review).exists()
+
+
+def test_the_last_picture_is_beside_the_question(maya: Client, seeded: Seeded) -> None:
+    picture = seeded.review.steps.filter(picture__isnull=False).order_by("position").last().picture
+    shown = reverse("admin:inference_task_artifact", args=(picture.pk,))
+    assert f'class="ox-shot" href="{shown}"' in html_of(maya, seeded.review)
 
 
 def test_retry_makes_a_linked_task_at_once_when_nothing_was_sent(maya: Client, seeded: Seeded) -> None:
@@ -101,6 +128,10 @@ def test_retry_makes_a_linked_task_at_once_when_nothing_was_sent(maya: Client, s
 
 def test_retry_after_a_commit_point_waits_for_a_confirmation(maya: Client, seeded: Seeded) -> None:
     retry = reverse("admin:inference_task_retry", args=(seeded.review.id,))
+    undecided = maya.post(retry, {"confirmed": "1"}, follow=True)
+    assert "Decide first whether its act happened" in undecided.content.decode()
+    assert not Task.objects.filter(previous_task=seeded.review).exists()
+    Task.objects.filter(pk=seeded.review.pk).update(review={"happened": True})
     asked = maya.post(retry)
     assert asked.status_code == 200
     assert "It may have been sent already" in asked.content.decode()
@@ -141,7 +172,7 @@ def test_who_may_only_look_gets_no_buttons_and_is_refused(seeded: Seeded) -> Non
         html = html_of(reader, task)
         assert "Cancel task" not in html
         assert "Retry" not in html
-        assert "It was sent" not in html
+        assert "It happened" not in html
         assert "/admin/inference/automation/" not in html
     for name, task in (("cancel", seeded.running), ("retry", seeded.failed), ("review", seeded.review)):
         answer = reader.post(reverse(f"admin:inference_task_{name}", args=(task.id,)), {"happened": "yes", "note": "x"})

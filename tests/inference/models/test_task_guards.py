@@ -1,5 +1,7 @@
 """What the database refuses, whoever writes."""
 
+import uuid
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -125,6 +127,24 @@ def test_instants_cannot_go_backwards() -> None:
         cursor.execute(
             "UPDATE inference_task SET allocated_at = created_at - interval '1 second' WHERE id = %s", [task.id]
         )
+
+
+def test_nothing_ends_before_it_was_taken() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED)
+    with connection.cursor() as cursor, pytest.raises(IntegrityError, match="never_go_backwards"), transaction.atomic():
+        cursor.execute(
+            "UPDATE inference_task SET status = 'cancelled', completed_at = statement_timestamp(),"
+            " allocated_at = statement_timestamp() + interval '1 hour' WHERE id = %s",
+            [task.id],
+        )
+
+
+@pytest.mark.parametrize("status", [status for status in TaskStatus.values if status != TaskStatus.QUEUED])
+def test_a_task_begins_as_queued(status: str) -> None:
+    task = make_task(status=status)
+    task.pk, task.dedup_hash = uuid.uuid4(), "0" * 64
+    with pytest.raises(IntegrityError, match=f"cannot begin as {status}"), transaction.atomic():
+        task.save(force_insert=True)
 
 
 def test_the_fencing_token_only_grows() -> None:

@@ -59,6 +59,42 @@ def test_database_that_is_away_is_told_and_its_return_is_noticed(behind_relay: G
     assert "Traceback" not in behind_relay.log()
 
 
+def test_every_submission_that_was_accepted_around_an_outage_is_stored(behind_relay: Granian, relay: Relay) -> None:
+    accepted: list[str] = []
+    refused: list[int] = []
+    is_over = threading.Event()
+
+    def submit_until_over() -> None:
+        client = ApiClient(behind_relay.url)
+        while not is_over.is_set():
+            response = client.post("/inference", json=a_body())
+            if response.status_code == 202:
+                accepted.append(response.json()["task_id"])
+            else:
+                refused.append(response.status_code)
+
+    with ThreadPoolExecutor(4) as pool:
+        sending = [pool.submit(submit_until_over) for _ in range(4)]
+        try:
+            for _ in range(2):
+                before = len(accepted)
+                eventually(lambda before=before: len(accepted) > before + 10, seconds=60)
+                relay.cut()
+                told = len(refused)
+                eventually(lambda told=told: len(refused) > told, seconds=60)
+                relay.mend()
+            after = len(accepted)
+            eventually(lambda: len(accepted) > after + 10, seconds=60)
+        finally:
+            is_over.set()
+        for each in sending:
+            each.result()
+
+    assert set(refused) == {503}
+    assert len(set(accepted)) == len(accepted)
+    assert {str(task_id) for task_id in Task.objects.values_list("id", flat=True)} >= set(accepted)
+
+
 def test_waiting_request_outlives_a_short_outage(behind_relay: Granian, relay: Relay) -> None:
     client = ApiClient(behind_relay.url)
     with ThreadPoolExecutor(1) as pool:

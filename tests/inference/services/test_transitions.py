@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskStatus
+from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskEvent, TaskStatus
 from inference.services import transitions
 from inference.services.cancel import cancel_tasks
 from inference.services.transitions import AttemptEnd
@@ -118,6 +118,19 @@ def test_nothing_is_tried_again_after_a_commit_point(is_finished: bool) -> None:
     assert task.outcome_unknown is not is_finished
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_success_with_an_act_that_was_not_seen_to_finish_is_of_an_unknown_outcome(is_finished: bool) -> None:
+    task = running_task()
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[3]", finished_at=task.started_at)
+    CommitPoint.objects.create(
+        task=task, attempt=1, path="nodes[3]", finished_at=task.started_at if is_finished else None
+    )
+    end = AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE)
+    assert transitions.finish_attempt(task.id, task.lease_token, end) == TaskStatus.SUCCESS
+    task.refresh_from_db()
+    assert task.outcome_unknown is not is_finished
+
+
 def test_a_lost_worker_fails_its_running_task() -> None:
     task = running_task()
     assert transitions.rescue_expired() == 0
@@ -126,6 +139,22 @@ def test_a_lost_worker_fails_its_running_task() -> None:
     task.refresh_from_db()
     assert (task.status, task.error) == ("failed", "worker lost")
     assert Attempt.objects.get(task=task).error == "worker lost"
+
+
+def test_a_start_names_its_worker() -> None:
+    task = make_task(status=TaskStatus.ALLOCATED, worker="host/12/34")
+    assert transitions.start_attempt(task.id, task.lease_token)
+    event = TaskEvent.objects.get(task=task, kind="status", status="running")
+    assert event.cause == {"kind": "worker", "id": "host/12/34"}
+
+
+def test_a_lost_worker_whose_task_was_cancelled_is_not_who_cancelled_it() -> None:
+    task, cause = running_task(), {"kind": "user", "id": "maya"}
+    cancel_tasks(Task.objects.filter(id=task.id), cause=cause)
+    expire(task)
+    assert transitions.rescue_expired() == 1
+    event = TaskEvent.objects.get(task=task, kind="status", status="cancelled")
+    assert event.cause == cause
 
 
 def test_a_lost_worker_uses_up_a_retry() -> None:

@@ -16,7 +16,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from inference.models import Artifact, Automation, Task, TaskEvent
-from inference.queries import ListPosition, TaskFilter, list_ended_tasks
+from inference.queries import ListPosition, TaskFilter, list_ended_tasks, list_tasks
+from inference.serializers import task_summaries
 from inference.services import artifact_links
 from inference.services.cancel import cancel_tasks
 from tests.factories import end_task, make_artifact, make_automation, make_key, make_step, make_task, make_user
@@ -41,6 +42,9 @@ TASK_FIELDS = {
     "status",
     "error",
     "outcome_unknown",
+    "needs_review",
+    "retried_as",
+    "review",
     "retry_count",
     "max_retries",
     "max_timeout_in_minutes",
@@ -267,6 +271,35 @@ def test_retry_makes_a_linked_task_with_the_same_inputs(api: ApiClient) -> None:
     assert (again.status, again.priority, again.dedup_key) == ("queued", 3, task.dedup_key)
     assert again.input_parameters == task.input_parameters
     assert api.get(response.headers["Location"]).json()["previous_task_id"] == str(task.id)
+
+
+def test_a_task_names_the_newest_one_that_runs_it_again(api: ApiClient) -> None:
+    task = make_task(status="failed")
+    assert api.get(f"/api/v1/tasks/{task.id}").json()["retried_as"] is None
+    make_task(status="failed", previous_task=task)
+    newest = make_task(previous_task=task)
+
+    assert api.get(f"/api/v1/tasks/{task.id}").json()["retried_as"] == str(newest.id)
+
+
+def test_a_list_says_what_queued_tasks_wait_for_at_the_cost_of_one(api: ApiClient) -> None:
+    automation = make_automation(max_parallelism=1)
+    running = make_task(automation=automation, status="running")
+
+    def queries_for(limit: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            task_summaries(list_tasks(None, TaskFilter(), after=None, limit=limit))
+        return len(queries)
+
+    make_task(automation=automation)
+    one = queries_for(1)
+    for _ in range(5):
+        make_task(automation=make_automation())
+    assert queries_for(7) == one
+    listed = {each["task_id"]: each["waiting_for"] for each in api.get("/api/v1/tasks").json()["tasks"]}
+    assert listed.pop(str(running.id)) is None
+    assert sorted(each["reason"] for each in listed.values()) == ["automation_limit", *["no_worker"] * 5]
+    assert {(each["position"], tuple(each["task_ids"])) for each in listed.values()} == {(None, ())}
 
 
 def test_retry_of_an_active_task_is_a_conflict(api: ApiClient) -> None:
