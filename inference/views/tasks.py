@@ -23,7 +23,7 @@ from inference.serializers import (
     task_summaries,
 )
 from inference.services.cancel import cancel_tasks
-from inference.services.outcomes import decide_outcome
+from inference.services.outcomes import DID_NOT_HAPPEN, HAPPENED, decide_outcome
 from inference.services.people import answer_request
 from inference.services.retry import retry_task
 from inference.services.submit import cause_of
@@ -150,13 +150,14 @@ class TaskReviewView(ApiView):
         find_task(task_id, key)
         body = ReviewSerializer(data=json_object(request.data))
         body.is_valid(raise_exception=True)
-        decided = decide_outcome(task_id=task_id, by=key, **body.validated_data)
+        wanted = body.validated_data
+        decided = decide_outcome(task_id=task_id, by=key, **wanted)
         new_task_id = None if decided.new_task_id is None else str(decided.new_task_id)
         answer = {
             "success": True,
             "message": "The same was decided before" if decided.duplicate else "The decision is noted",
             "task_id": str(task_id),
-            "decision": request.data["decision"],
+            "decision": HAPPENED if wanted["happened"] else DID_NOT_HAPPEN,
             "duplicate": decided.duplicate,
             "new_task_id": new_task_id,
         }
