@@ -169,7 +169,9 @@ class Recorder:
         step.commit_point_id = point.pk
 
     async def finish_commit_point(self, step: StepRecord) -> None:
-        """Returns when the journal says that the act was seen to finish."""
+        """Returns when the journal says that the act was seen to finish; one that was not begun changes nothing."""
+        if step.commit_point_id is None:
+            return
         # Not by its path, which the same act of an earlier pass has, too: that one may not have finished.
         mine = CommitPoint.objects.filter(pk=step.commit_point_id, task_id=self._task_id, finished_at=None)
 

@@ -193,7 +193,7 @@ class Walk:
         opened_before = run.tabs.opened_count
         await self._act(expanded, step)
         # A step that was skipped after its act was begun was not seen to finish, though the run goes on.
-        if step.commit_point_id is not None and step.status != StepStatus.SKIPPED:
+        if step.status != StepStatus.SKIPPED:
             await self._recorder.finish_commit_point(step)
         if not isinstance(node, AssertLocatorNode) and step.kind not in WITHOUT_PAGE:
             await self._wait_after(node, opened_before)

@@ -23,7 +23,7 @@ from inference.serializers import (
     task_summaries,
 )
 from inference.services.cancel import cancel_tasks
-from inference.services.outcomes import decide_outcome
+from inference.services.outcomes import DID_NOT_HAPPEN, HAPPENED, decide_outcome
 from inference.services.people import answer_request
 from inference.services.retry import retry_task
 from inference.services.submit import cause_of
@@ -151,16 +151,16 @@ class TaskReviewView(ApiView):
     def post(self, request: Request, task_id: UUID) -> Response:
         key = require_key(request)
         find_task(task_id, key)
-        sent = json_object(request.data)
-        body = ReviewSerializer(data=sent)
+        body = ReviewSerializer(data=json_object(request.data))
         body.is_valid(raise_exception=True)
-        decided = decide_outcome(task_id=task_id, by=key, **body.validated_data)
+        wanted = body.validated_data
+        decided = decide_outcome(task_id=task_id, by=key, **wanted)
         new_task_id = None if decided.new_task_id is None else str(decided.new_task_id)
         answer = {
             "success": True,
             "message": "The same was decided before" if decided.duplicate else "The decision is noted",
             "task_id": str(task_id),
-            "decision": sent["decision"],
+            "decision": HAPPENED if wanted["happened"] else DID_NOT_HAPPEN,
             "duplicate": decided.duplicate,
             "new_task_id": new_task_id,
         }

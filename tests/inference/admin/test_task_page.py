@@ -115,7 +115,7 @@ def test_it_did_not_happen_alone_runs_nothing(maya: Client, seeded: Seeded) -> N
 def test_the_last_picture_is_beside_the_question(maya: Client, seeded: Seeded) -> None:
     picture = seeded.review.steps.filter(picture__isnull=False).order_by("position").last().picture
     shown = reverse("admin:inference_task_artifact", args=(picture.pk,))
-    assert f'class="ox-shot" href="{shown}"' in html_of(maya, seeded.review)
+    assert f'class="ox-last" href="{shown}"' in html_of(maya, seeded.review)
 
 
 def test_retry_makes_a_linked_task_at_once_when_nothing_was_sent(maya: Client, seeded: Seeded) -> None:
