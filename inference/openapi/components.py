@@ -84,8 +84,15 @@ def _described(description: str) -> Schema:
 _ALWAYS_TRUE = {"type": "boolean", "const": True}
 _VERSION = "Number of the automation's version."
 _PARAMETER_LISTS = mapping(many({"type": ["string", "number", "boolean"]}))
+_DECISIONS = ("happened", "did_not_happen")
 _STATUS = one_of(TaskStatus.values, "queued → allocated → running → success, failed, cancelled or killed.")
 _WARNINGS = many({"type": "string"}, "What was ignored or not applied.")
+_NEEDS_REVIEW = truth("Its outcome is unknown, and nobody has decided it yet.")
+_RESULTS: list[Schema] = [
+    {"allOf": [ref("Accepted")], "properties": {"status": {"const": 202}}, "required": ["status"]},
+    {"allOf": [ref("Error")], "properties": {"status": {"enum": [404, 422, 429, 503]}}, "required": ["status"]},
+    {"allOf": [ref("ValidationError")], "properties": {"status": {"const": 400}}, "required": ["status"]},
+]
 _SHORT_TASK: Mapping[str, Schema] = {
     "task_id": identifier(),
     "endpoint_name": text("The automation's name."),
@@ -101,6 +108,11 @@ _SHORT_TASK: Mapping[str, Schema] = {
     "dedup_key": text("Canonical JSON of the unique parameters, or a random UUID."),
     "api_key": text("Public id of the key that sent it; empty if none did."),
     "previous_task_id": or_null(identifier("The task that this one repeats.")),
+    "needs_review": _NEEDS_REVIEW,
+    "waiting_for": {
+        "oneOf": [{"$ref": "#/components/schemas/WaitingFor"}, {"type": "null"}],
+        "description": "Why a queued task waits; without places in line.",
+    },
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -146,11 +158,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "BatchResult": {
         "description": "What this item would have got alone, with its status.",
-        "oneOf": [
-            {"allOf": [ref("Accepted")], "properties": {"status": {"const": 202}}, "required": ["status"]},
-            {"allOf": [ref("Error")], "properties": {"status": {"enum": [404, 422, 429, 503]}}, "required": ["status"]},
-            {"allOf": [ref("ValidationError")], "properties": {"status": {"const": 400}}, "required": ["status"]},
-        ],
+        "oneOf": _RESULTS,
     },
     "BatchAnswer": record(
         {
@@ -204,6 +212,15 @@ SCHEMAS: dict[str, Schema] = {
         },
         about="What a running task asks a person.",
     ),
+    "Decision": record(
+        {
+            "decision": one_of(_DECISIONS),
+            "by": or_null(text("Who decided.")),
+            "at": or_null(instant()),
+            "note": or_null(text()),
+        },
+        about="What a person says became of an act that nobody saw finish.",
+    ),
     "Task": record(
         {
             "task_id": identifier(),
@@ -223,6 +240,8 @@ SCHEMAS: dict[str, Schema] = {
             "status": _STATUS,
             "error": or_null(text("Why it failed, in one sentence.")),
             "outcome_unknown": truth("A commit point was begun and not seen to finish; a person decides."),
+            "needs_review": _NEEDS_REVIEW,
+            "review": or_null(ref("Decision")),
             "retry_count": number("Attempts that were followed by another.", minimum=0),
             "max_retries": number("Attempts after the first.", minimum=0),
             "max_timeout_in_minutes": number("Wall clock of one attempt.", minimum=1, maximum=240),
@@ -247,6 +266,7 @@ SCHEMAS: dict[str, Schema] = {
             "token_usage": or_null({"type": "object", "description": "Of language models."}),
             "callback": {"type": "null", "description": "Callbacks are not delivered."},
             "previous_task_id": or_null(identifier("The task that this one repeats.")),
+            "retried_as": or_null(identifier("The newest task that runs it again.")),
             "waiting_for": or_null(ref("WaitingFor")),
             "waiting_for_person": or_null(ref("WaitingForPerson")),
         },
@@ -317,6 +337,48 @@ SCHEMAS: dict[str, Schema] = {
             "task_id": identifier("Of the new task."),
             "duplicate": truth("An active task with the same unique parameters was there."),
             "previous_task_id": identifier(),
+        }
+    ),
+    "Reviewed": record(
+        {
+            "success": _ALWAYS_TRUE,
+            "message": text(),
+            "task_id": identifier(),
+            "decision": one_of(_DECISIONS),
+            "duplicate": truth("The same was decided before."),
+            "new_task_id": or_null(identifier("The task that runs it again, if one was asked for.")),
+        }
+    ),
+    "CsvResult": {
+        "description": "What the row would have got alone, with its status and its number: the headings are row 1.",
+        "oneOf": [
+            {
+                **each,
+                "properties": {**each["properties"], "row": {"type": "integer", "minimum": 2}},
+                "required": ["status", "row"],
+            }
+            for each in _RESULTS
+        ],
+    },
+    "CsvAnswer": record(
+        {
+            "success": truth("Whether all were accepted."),
+            "message": text(),
+            "accepted": number(minimum=0),
+            "refused": number(minimum=0),
+            "results": many(ref("CsvResult"), "One for each row, in order."),
+        },
+        optional={"warnings": _WARNINGS},
+    ),
+    "Upload": record(
+        {
+            "success": _ALWAYS_TRUE,
+            "message": text(),
+            "file_id": identifier("`upload://<file_id>` in a parameter names it."),
+            "filename": text(),
+            "size_bytes": number(minimum=0),
+            "sha256": text(pattern="^[0-9a-f]{64}$"),
+            "expires_at": instant("When it is removed if no task has taken it."),
         }
     ),
     "OutputData": record(
@@ -414,6 +476,12 @@ HEADERS: dict[str, Schema] = {
     },
     "ETag": {"description": "Send it as If-None-Match.", "required": True, "schema": {"type": "string"}},
     "CacheControl": {"description": "How long it may be kept.", "required": True, "schema": {"type": "string"}},
+    "NextCursor": {"description": "`cursor` of the next answer, if there are more.", "schema": {"type": "string"}},
+    "ResumeCursor": {
+        "description": "Only in the order of ends: goes on from here at any later time.",
+        "schema": {"type": "string"},
+    },
+    "Link": {"description": 'The address of the next answer, with `rel="next"`.', "schema": {"type": "string"}},
     "ContentDisposition": {
         "description": "`attachment`, with the file's name.",
         "required": True,
@@ -459,7 +527,11 @@ _ERRORS: dict[int, tuple[str, str, dict[str, str]]] = {
     413: ("TooLarge", "The body is larger than this route takes.", {}),
     415: ("UnsupportedMediaType", "The body is not of a type that this route takes.", {}),
     422: ("IdempotencyMismatch", "The idempotency key was used before with another body.", {}),
-    429: ("QueueFull", "As many tasks wait as an operator allows. Nothing was stored.", {"Retry-After": "RetryAfter"}),
+    429: (
+        "TooManyRequests",
+        "Too many requests of this key or address, or with keys that cannot be used.",
+        {"Retry-After": "RetryAfter"},
+    ),
     500: ("UnexpectedError", "An unexpected error; the server's log names its class and place.", {}),
     503: (
         "Unavailable",

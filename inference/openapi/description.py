@@ -16,6 +16,8 @@ from inference.openapi.components import (
 )
 
 JSON = "application/json"
+# A body of any type is one of bytes.
+ANY_BYTES = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Body:
     schema: type[Serializer[Any]] | Schema
     examples: Mapping[str, Any]
     media_type: str = JSON
+    is_required: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,11 @@ class Operation:
         if self.uses_database:
             errors[503] = ""
         if self.security:
-            errors |= {401: "", 403: ""}
+            errors |= {401: "", 403: "", 429: ""}
         if self.body is not None:
-            errors |= {413: "", 415: ""}
+            errors[413] = ""
+            if self.body.media_type != ANY_BYTES:
+                errors[415] = ""
         errors |= self.errors
         rendered = {status: error_response(status, meaning) for status, meaning in errors.items()}
         rendered |= {status: answer.render() for status, answer in self.answers.items()}

@@ -67,6 +67,8 @@ TASK: dict[str, Any] = {
     "status": "success",
     "error": None,
     "outcome_unknown": False,
+    "needs_review": False,
+    "review": None,
     "retry_count": 0,
     "max_retries": 1,
     "max_timeout_in_minutes": 10,
@@ -102,6 +104,7 @@ TASK: dict[str, Any] = {
     "token_usage": None,
     "callback": None,
     "previous_task_id": None,
+    "retried_as": None,
     "waiting_for": None,
     "waiting_for_person": None,
 }
@@ -113,6 +116,7 @@ TASK_LIST: dict[str, Any] = {
             for name in (
                 *("task_id", "endpoint_name", "version", "status", "error", "outcome_unknown", "created_at"),
                 *("started_at", "completed_at", "duration_ms", "priority", "dedup_key", "api_key", "previous_task_id"),
+                *("needs_review", "waiting_for"),
             )
         }
     ],
@@ -169,6 +173,36 @@ ANSWERED: dict[str, Any] = {
     "duplicate": False,
 }
 RETRIED: dict[str, Any] = {**ACCEPTED, "task_id": _OTHER_ID, "previous_task_id": _ID}
+REVIEWED: dict[str, Any] = {
+    "success": True,
+    "message": "The decision is noted",
+    "task_id": _ID,
+    "decision": "did_not_happen",
+    "duplicate": False,
+    "new_task_id": _OTHER_ID,
+}
+CSV_ANSWER: dict[str, Any] = {
+    **BATCH_ANSWER,
+    "message": "1 of 2 rows were accepted",
+    "results": [{"row": number, **result} for number, result in enumerate(BATCH_ANSWER["results"], 2)],
+}
+UPLOAD: dict[str, Any] = {
+    "success": True,
+    "message": f"The file is kept: name it as upload://{_OTHER_ID} in a parameter",
+    "file_id": _OTHER_ID,
+    "filename": "claim.pdf",
+    "size_bytes": 48211,
+    "sha256": "5f2d0e1a" * 8,
+    "expires_at": "2026-11-25T11:24:14.800000+00:00",
+}
+EVENTS = (
+    "id: 4711\nevent: status\n"
+    f'data: {{"task_id":"{_ID}","at":"2026-11-24T11:24:15+00:00","status":"running","cause":"worker","error":null}}\n\n'
+)
+TASKS_CSV = f"task_id,endpoint_name,status,input.claim\r\n{_ID},claims-status,success,HM-4471\r\n"
+METRICS = (
+    "# HELP optexity_tasks_queued Tasks that wait.\n# TYPE optexity_tasks_queued gauge\noptexity_tasks_queued 3.0\n"
+)
 OUTPUT_DATA: dict[str, Any] = {"success": True, "task_id": _ID, "output_data": [{"claim_status": "paid"}]}
 DOWNLOADS: dict[str, Any] = {"success": True, "task_id": _ID, "downloads": [_FILE]}
 AUTOMATION: dict[str, Any] = {

@@ -6,8 +6,17 @@ from dataclasses import replace
 from inference.models import Scope
 from inference.openapi import examples
 from inference.openapi.components import WITH_KEY, Schema, identifier
-from inference.openapi.description import Answer, Body, Operation, Parameter
-from inference.serializers import AnswerSerializer, BatchSerializer, SubmissionSerializer, TaskListSerializer
+from inference.openapi.description import ANY_BYTES, Answer, Body, Operation, Parameter
+from inference.serializers import (
+    AnswerSerializer,
+    BatchSerializer,
+    CsvQuerySerializer,
+    RetrySerializer,
+    ReviewSerializer,
+    SubmissionSerializer,
+    TaskExportSerializer,
+    TaskListSerializer,
+)
 
 SUBMIT, TASKS, AUTOMATIONS, SERVER = "Submit", "Tasks", "Automations", "Server"
 TAGS = [
@@ -36,8 +45,13 @@ _NAME: dict[str, Schema] = {
 _ANY_NAME: dict[str, Schema] = {
     "endpoint_name": {"type": "string", "minLength": 1, "description": "The name that it would have."}
 }
+_QUEUE_FULL = (
+    "As many tasks wait as an operator allows, or too many requests of this key came. Nothing was stored, not even the "
+    "idempotency key."
+)
 _NO_TASK = "There is no such task, or this key may not see it."
 _NO_AUTOMATION = "There is no active automation of that name that this key may use."
+_EVENT_ID: Schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _TASK_QUERY = Parameter("task_id", {"type": "string", "format": "uuid"}, "The task's id.", is_required=True)
 # What JSON Schema says of a document is in a file of its own, for editors.
 _DOCUMENT: Schema = {"$ref": "/api/automation.schema.json"}
@@ -98,7 +112,7 @@ _SUBMIT = Operation(
             },
         },
     ),
-    errors={404: _NO_AUTOMATION, 422: "", 429: ""},
+    errors={404: _NO_AUTOMATION, 422: "", 429: _QUEUE_FULL},
 )
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -130,8 +144,68 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors={
             404: f"With `all_or_nothing`: {_NO_AUTOMATION}",
             422: "With `all_or_nothing`: an idempotency key was used before with another body.",
-            429: "With `all_or_nothing`: as many tasks wait as an operator allows. Nothing was stored.",
+            429: "Too many requests of this key came; with `all_or_nothing` also: as many tasks wait as an operator "
+            "allows. Nothing was stored.",
         },
+    ),
+    ("POST", "/api/v1/inference/csv"): Operation(
+        "submitCsv",
+        SUBMIT,
+        "Submit the rows of a CSV file",
+        {202: Answer("Each row has its own answer.", "CsvAnswer", examples.CSV_ANSWER)},
+        "Row 1 has the names of parameters, and of options behind an underscore (`_priority`). At most 16 MiB and "
+        "1,000 rows.",
+        scope=Scope.SUBMIT,
+        query=CsvQuerySerializer,
+        body=Body({"type": "string"}, {"Two claims": "claim,_priority\nHM-4471,1\nHM-4472,\n"}, media_type="text/csv"),
+        errors={
+            404: _NO_AUTOMATION,
+            422: "With `all_or_nothing`: an idempotency key was used before with another body.",
+            429: "Too many requests of this key came; with `all_or_nothing` also: as many tasks wait as an operator "
+            "allows. Nothing was stored.",
+        },
+    ),
+    ("POST", "/api/v1/files"): Operation(
+        "uploadFile",
+        SUBMIT,
+        "Upload a file for a task",
+        {201: Answer("The file is kept.", "Upload", examples.UPLOAD)},
+        "At most 50 MiB: the body itself, or the field `file` of a form (`multipart/form-data`). One task takes it, by "
+        "`upload://<file_id>` in a parameter.",
+        scope=Scope.SUBMIT,
+        parameters=(
+            Parameter(
+                "filename",
+                {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["claim.pdf"]},
+                "Its name, as pages will see it; for a body that is the file itself.",
+            ),
+        ),
+        body=Body({"type": "string", "format": "binary"}, {"A text": "some text"}, media_type=ANY_BYTES),
+        errors={503: "The database cannot be reached, or the disk is short."},
+    ),
+    ("GET", "/api/v1/tasks.csv"): Operation(
+        "exportTasks",
+        TASKS,
+        "List tasks as a table",
+        {
+            200: Answer(
+                "CSV with headings: fields of the task, `input.…` and `output.…`.",
+                {"type": "string"},
+                examples.TASKS_CSV,
+                headers={
+                    "Content-Disposition": "ContentDisposition",
+                    "Cache-Control": "CacheControl",
+                    "X-Next-Cursor": "NextCursor",
+                    "X-Resume-Cursor": "ResumeCursor",
+                    "Link": "Link",
+                },
+                media_type="text/csv",
+            )
+        },
+        "At most 10,000 rows or 64 MiB; `X-Next-Cursor` says how to go on.",
+        scope=Scope.READ,
+        query=TaskExportSerializer,
+        errors={503: "The database cannot be reached, the disk is short, or too many tables are being made."},
     ),
     ("GET", "/api/v1/tasks"): Operation(
         "listTasks",
@@ -216,11 +290,59 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         scope=Scope.MANAGE,
         path_parameters=_TASK_ID,
+        body=Body(
+            RetrySerializer, {"As it is": {}, "Again, although it happened": {"confirm": True}}, is_required=False
+        ),
         errors={
             404: "There is no such task, this key may not see it, or its automation is inactive.",
-            409: "The task has not ended yet.",
-            429: "",
+            409: "The task has not ended yet, needs review first, or was decided to have happened (then `confirm`).",
+            429: _QUEUE_FULL,
         },
+    ),
+    ("POST", "/api/v1/tasks/{task_id}/review"): Operation(
+        "reviewTask",
+        TASKS,
+        "Decide what became of an act",
+        {200: Answer("The decision is noted, or was noted before.", "Reviewed", examples.REVIEWED)},
+        "For a task that needs review: one whose commit point was begun and not seen to finish.",
+        scope=Scope.MANAGE,
+        path_parameters=_TASK_ID,
+        body=Body(
+            ReviewSerializer,
+            {
+                "It happened": {"decision": "happened", "note": "seen in the portal"},
+                "It did not: run it again": {"decision": "did_not_happen", "retry": True},
+            },
+        ),
+        errors={
+            404: "There is no such task, this key may not see it, or (with `retry`) its automation is inactive.",
+            409: "The task does not need review, or another decision was noted.",
+            429: _QUEUE_FULL,
+        },
+    ),
+    ("GET", "/api/v1/tasks/{task_id}/events"): Operation(
+        "followTask",
+        TASKS,
+        "What happens to a task, as it happens",
+        {
+            200: Answer(
+                "Server-sent events: `status`, `step` and `person`, each with an id. It ends after the status with "
+                "which the task ends.",
+                {"type": "string"},
+                examples.EVENTS,
+                headers={"Cache-Control": "CacheControl"},
+                media_type="text/event-stream",
+            ),
+            204: Answer("The task has ended, and nothing is left to tell behind the id that was sent.", None),
+        },
+        "From the first event on, or behind the one that `Last-Event-ID` names.",
+        scope=Scope.READ,
+        path_parameters=_TASK_ID,
+        parameters=(
+            Parameter("Last-Event-ID", _EVENT_ID, "Id of the last event that is known.", place="header"),
+            Parameter("last_event_id", _EVENT_ID, "The same, for clients that cannot send the header."),
+        ),
+        errors={404: _NO_TASK, 503: "The database cannot be reached, or too many streams are open."},
     ),
     ("GET", "/api/v1/artifacts/{artifact_id}"): Operation(
         "getArtifact",
@@ -361,6 +483,23 @@ OPERATIONS |= {
         "Does any task run?",
         {200: Answer("Whether one does.", {"type": "boolean"}, example=True)},
         security=(),
+    ),
+    ("GET", "/metrics"): Operation(
+        "getMetrics",
+        SERVER,
+        "What the server has counted",
+        {
+            200: Answer(
+                "Prometheus' text format.",
+                {"type": "string"},
+                examples.METRICS,
+                headers={"Cache-Control": "CacheControl"},
+                media_type="text/plain",
+            )
+        },
+        "Programs on this machine need no key, as long as nothing was forwarded.",
+        scope=Scope.READ,
+        security=({}, *WITH_KEY),
     ),
     ("GET", "/api/schema"): Operation(
         "getSchema",

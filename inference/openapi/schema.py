@@ -67,7 +67,7 @@ class ApiSchema(AutoSchema):
             each["schema"].pop("x-spec-enum-id", None)  # for a hook of drf-spectacular that is not used
         body = self.described.body
         if body is not None:
-            operation["requestBody"]["required"] = True
+            operation["requestBody"]["required"] = body.is_required
             operation["requestBody"]["content"][body.media_type]["examples"] = {
                 _as_name(summary): {"summary": summary, "value": value} for summary, value in body.examples.items()
             }

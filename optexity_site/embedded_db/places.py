@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -178,8 +179,8 @@ def make_server_folders(places: Places, account: Account) -> None:
             places.home.chmod(0o710)
         if places.home != places.state:
             # Each names the other, for people: a hash does not say whose it is.
-            _note_of_home(places.data_dir).write_text(f"{places.home}\n", encoding="utf-8")
-            (places.home / "belongs-to").write_text(f"{places.data_dir}\n", encoding="utf-8")
+            _write_note(_note_of_home(places.data_dir), str(places.home))
+            _write_note(places.home / "belongs-to", str(places.data_dir))
         places.socket_dir.mkdir(mode=0o700, exist_ok=True)
         if foreign and places.socket_dir.lstat().st_uid == os.geteuid():
             account.give(places.socket_dir)
@@ -225,6 +226,13 @@ def is_open_to_others(folder: Path) -> bool:
     while not existing.exists():
         existing = existing.parent
     return all(each.stat().st_mode & stat.S_IXOTH for each in (existing, *existing.parents))
+
+
+def _write_note(file: Path, text: str) -> None:
+    """At once: others read it whenever a server is started again."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
+    draft.write_text(f"{text}\n", encoding="utf-8")
+    draft.replace(file)
 
 
 def _note_of_home(data_dir: Path) -> Path:

@@ -9,6 +9,7 @@ import requests
 
 from inference import throttles
 from inference.models import Automation
+from inference.services.following import followers
 from inference.services.waiting import waiters
 from tests.factories import make_automation, make_key
 
@@ -42,6 +43,14 @@ class ApiClient:
     def with_key(self, key: str) -> "ApiClient":
         """Another caller over the same connections, which end with this client."""
         return ApiClient(self.url, key, self.session)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_listening(django_db_setup: None) -> Iterator[None]:
+    """No thread that listens keeps its connection beyond the database."""
+    yield
+    waiters.close()
+    followers.close()
 
 
 @pytest.fixture

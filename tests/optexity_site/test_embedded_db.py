@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -895,3 +896,24 @@ def test_a_full_disk_is_named() -> None:
             assert not (host.state / "data").exists()
         finally:
             subprocess.run(("umount", "--lazy", str(host.data_dir)), check=True)
+
+
+def test_a_note_is_never_seen_half_written(tmp_path: Path) -> None:
+    """Whoever asks where the database is, while a server is started again, reads it."""
+    note = tmp_path / "elsewhere"
+    places._write_note(note, "/var/lib/here")
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            seen.add(note.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(500):
+        places._write_note(note, "/var/lib/here")
+    over.set()
+    reader.join()
+    assert seen == {"/var/lib/here\n"}
+    assert list(tmp_path.iterdir()) == [note]

@@ -23,7 +23,7 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def end_of_listening(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def end_of_streams(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Only then a server notices that a client went away.
     monkeypatch.setattr(events_view, "HEARTBEAT_SECONDS", 0.2)
     yield

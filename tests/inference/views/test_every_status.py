@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from inference.models import ApiKey, Artifact, Automation, Scope, Task
+from inference import throttles
+from inference.models import ApiKey, Artifact, Automation, CommitPoint, Scope, Task
 from inference.openapi.schema import make_schema
 from inference.services.waiting import waiters
 from tests.factories import (
@@ -38,6 +39,9 @@ from tests.inference.conftest import ApiClient, a_body
 DOCUMENT = make_schema()
 ADDRESS = "https://server.example/api/schema"
 JSON = {"Content-Type": "application/json"}
+CSV = {"Content-Type": "text/csv"}
+# One that nothing was forwarded for may ask for metrics without a key.
+ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
 NOBODY = "01a20ca7-a37e-7b71-8a42-80e70c30098e"
 
 
@@ -63,6 +67,10 @@ class World:
             return path.replace("{task_id}", str(self.task().id))
         if "{artifact_id}" in path:
             return path.replace("{artifact_id}", str(self.artifact().id))
+        if path.endswith("inference/csv"):
+            return f"{path}?endpoint_name={self.automation.endpoint_name}"
+        if path.endswith("files"):
+            return f"{path}?filename=claim.pdf"
         path = path.replace("{endpoint_name}", self.automation.endpoint_name)
         return f"{path}?task_id={self.task().id}" if path.endswith(("_data", "_downloads")) else path
 
@@ -74,10 +82,15 @@ class World:
             return {"items": [a_body()]}
         if path.endswith("answer"):
             return {"answer": "continue"}
+        if path.endswith("review"):
+            return {"decision": "did_not_happen"}
         return a_document() if "/automations/" in path else None
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         address = options.pop("address", None) or self.address(path)
+        if path.endswith(("csv", "files")) and method == "POST" and not {"data", "json"} & set(options):
+            options["data"] = b"patient_id,payer\nA-1001,Acme\n"
+            options["headers"] = CSV if path.endswith("csv") else {"Content-Type": "application/octet-stream"}
         if method in ("POST", "PUT") and not {"data", "json"} & set(options):
             options["json"] = self.body(path)
         return self.api.request(method, address, **options)
@@ -105,7 +118,7 @@ def bad_address(world: World, method: str, path: str) -> requests.Response:
 
 
 def without_key(world: World, method: str, path: str) -> requests.Response:
-    return world.api.with_key("").request(method, world.address(path), json=world.body(path))
+    return world.api.with_key("").request(method, world.address(path), json=world.body(path), headers=ELSEWHERE)
 
 
 def without_scope(world: World, method: str, path: str) -> requests.Response:
@@ -119,12 +132,69 @@ def wrong_method(world: World, method: str, path: str) -> requests.Response:
 
 
 def too_large(world: World, method: str, path: str) -> requests.Response:
-    size = 1024 * 1024 if path.endswith(("inference", "answer")) else 16 * 1024 * 1024
-    return world.send(method, path, data=b" " * (size + 1), headers=JSON)
+    mib = 1 if path.startswith(("/inference", "/api/v1/tasks")) or path.endswith("/inference") else 16
+    if path.endswith("files"):
+        world.settings.UPLOAD_MAX_BYTES = 1024
+        mib = 1
+    headers = CSV if path.endswith("csv") else {"Content-Type": "application/octet-stream"}
+    headers = headers if path.endswith(("csv", "files")) else JSON
+    return world.send(method, path, data=b" " * (mib * 1024 * 1024 + 1), headers=headers)
 
 
 def wrong_type(world: World, method: str, path: str) -> requests.Response:
     return world.send(method, path, data=b"x", headers={"Content-Type": "text/plain"})
+
+
+def too_fast(world: World, method: str, path: str) -> requests.Response:
+    address = world.address(path)
+    world.settings.RATE_LIMIT_PER_KEY, world.settings.RATE_LIMIT_BURST = 1, 1
+    throttles.callers.clear()
+    world.stack.callback(throttles.callers.clear)
+    world.api.get("/api/v1/automations")
+    return world.send(method, path, address=address)
+
+
+def follow(world: World, method: str, path: str) -> requests.Response:
+    address = path.replace("{task_id}", str(world.task("success").id))
+    return world.send(method, path, address=address)
+
+
+def nothing_left_to_follow(world: World, method: str, path: str) -> requests.Response:
+    task = world.task("success")
+    last = {"Last-Event-ID": str(task.events.latest("id").id)}
+    return world.send(method, path, address=path.replace("{task_id}", str(task.id)), headers=last)
+
+
+def needs_review(world: World) -> Task:
+    task = world.task("running")
+    CommitPoint.objects.create(task=task, attempt=1, path="nodes[0]")
+    end_task(task, "failed", outcome_unknown=True)
+    return task
+
+
+def reviewed(*, times: int = 1, **body: Any) -> Send:
+    def send(world: World, method: str, path: str) -> requests.Response:
+        address = path.replace("{task_id}", str(needs_review(world).id))
+        for decision in ("happened", "did_not_happen")[:times]:
+            answer = world.send(method, path, address=address, json={"decision": decision, **body})
+        return answer
+
+    return send
+
+
+def review_and_retry_with_full_queue(world: World, method: str, path: str) -> requests.Response:
+    task = needs_review(world)
+    world.fill_the_queue()
+    body = {"decision": "did_not_happen", "retry": True}
+    return world.send(method, path, address=path.replace("{task_id}", str(task.id)), json=body)
+
+
+def csv_of(query: str, rows: bytes) -> Send:
+    def send(world: World, method: str, path: str) -> requests.Response:
+        address = f"{path}?endpoint_name=claims&all_or_nothing=true{query}"
+        return world.send(method, path, address=address, data=rows, headers=CSV)
+
+    return send
 
 
 def with_a_fault(world: World, method: str, path: str) -> requests.Response:
@@ -153,6 +223,8 @@ def nothing_there(world: World, method: str, path: str) -> requests.Response:
     address = address.replace("{task_id}", NOBODY).replace("{artifact_id}", NOBODY)
     if path.endswith(("_data", "_downloads")):
         address += f"?task_id={NOBODY}"
+    if path.endswith("inference/csv"):
+        address += "?endpoint_name=no-such-name"
     options = {"json": a_body(endpoint_name="no-such-name")} if path.endswith("inference") else {}
     return world.send(method, path, address=address, **options)
 
@@ -219,6 +291,7 @@ def known_schema(world: World, method: str, path: str) -> requests.Response:
 
 # What provokes a status on every route that has it, if nothing else is said below.
 EVERYWHERE: dict[int, Send] = {
+    429: too_fast,
     200: plain,
     400: bad_address,
     401: without_key,
@@ -246,6 +319,16 @@ CASES: dict[tuple[str, str, int], Send] = {
         a_body(idempotency_key="row-1"), a_body(idempotency_key="row-1", priority=1)
     ),
     ("POST", "/api/v1/inference/batch", 429): batch_queue_full,
+    ("POST", "/api/v1/inference/csv", 202): plain,
+    ("POST", "/api/v1/inference/csv", 422): csv_of(
+        "", b"patient_id,payer,_idempotency_key,_priority\nA,B,row-1,1\nA,B,row-1,2\n"
+    ),
+    ("POST", "/api/v1/files", 201): plain,
+    ("GET", f"{TASK}/events", 200): follow,
+    ("GET", f"{TASK}/events", 204): nothing_left_to_follow,
+    ("POST", f"{TASK}/review", 200): reviewed(),
+    ("POST", f"{TASK}/review", 409): reviewed(times=2),
+    ("POST", f"{TASK}/review", 429): review_and_retry_with_full_queue,
     ("POST", f"{TASK}/cancel", 409): of_a_task("success"),
     ("POST", f"{TASK}/answer", 200): of_a_task("running", asks=True),
     ("POST", f"{TASK}/answer", 409): of_a_task("running"),
