@@ -30,7 +30,7 @@ class BackgroundBroker(ORM):
     cluster gone, somebody still has to take its tasks from it."""
 
     def __init__(self, list_key: str | None = None) -> None:
-        super().__init__(list_key=list_key)
+        super().__init__(list_key=list_key or Conf.CLUSTER_NAME)
         self._rescuer: Rescuer | None = None
 
     def dequeue(self) -> Any:

@@ -162,9 +162,9 @@ class Downloads:
 
     async def _written_by_browser(self, download: Download) -> Path:
         """Where the browser has put it. Raises DiskFullError when it found no room, or PlaywrightError."""
+        free = _free_bytes(self._folder)
         arriving = asyncio.ensure_future(download.path())
         try:
-            free = _free_bytes(self._folder)
             while not (await asyncio.wait({arriving}, timeout=_LOOK_AT_DISK_SECONDS))[0]:
                 free = min(free, _free_bytes(self._folder))
             return await arriving
