@@ -51,7 +51,7 @@ _QUEUE_FULL = (
 )
 _NO_TASK = "There is no such task, or this key may not see it."
 _NO_AUTOMATION = "There is no active automation of that name that this key may use."
-_EVENT_ID: Schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_EVENT_ID: Schema = {"type": "string", "pattern": "^([0-9]{1,18})?$"}
 _TASK_QUERY = Parameter("task_id", {"type": "string", "format": "uuid"}, "The task's id.", is_required=True)
 # What JSON Schema says of a document is in a file of its own, for editors.
 _DOCUMENT: Schema = {"$ref": "/api/automation.schema.json"}
@@ -177,7 +177,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             Parameter(
                 "filename",
                 {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["claim.pdf"]},
-                "Its name, as pages will see it; for a body that is the file itself.",
+                "Its name, as pages will see it. May be left out for a form, which has one.",
+                is_required=True,
             ),
         ),
         body=Body({"type": "string", "format": "binary"}, {"A text": "some text"}, media_type=ANY_BYTES),
@@ -328,7 +329,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             200: Answer(
                 "Server-sent events: `status`, `step` and `person`, each with an id. It ends after the status with "
                 "which the task ends.",
-                {"type": "string"},
+                {"description": "A stream of text; see the manual."},
                 examples.EVENTS,
                 headers={"Cache-Control": "CacheControl"},
                 media_type="text/event-stream",
