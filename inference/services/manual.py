@@ -25,6 +25,7 @@ class Page:
 SUBJECTS = {
     "getting-started.md": "Install, publish a first automation, make a first key.",
     "api.md": "The HTTP API: keys, submissions, answers, errors, tasks, automations, health.",
+    "client.md": "The Python client and the command line.",
     "automation-language.md": "What an automation's document may say: nodes, actions, parameters, locators, loops.",
     "linter.md": "Rules that say what is unwise in a document, each with what to do about it.",
     "scripts.md": "Python scripts in automations: what they may do, and what confines them.",

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import ClassVar
 from uuid import UUID
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -48,7 +48,8 @@ class TaskEventsView(ApiView):
         after = _last_event_id(request)
         if request.method == "HEAD":
             find_task(task_id, api_key_of(request))
-            return HttpResponse(content_type="text/event-stream", headers=_HEADERS)
+            # A stream, though an empty one, so that nobody says how long it is.
+            return StreamingHttpResponse(iter(()), content_type="text/event-stream", headers=_HEADERS)
         stream = EventStream(task_id, after=after)
         try:
             # After the place is taken, so that what happens from here on is told.

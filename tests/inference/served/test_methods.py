@@ -42,7 +42,9 @@ def for_a_page(
 
 def address(path: str, automation: Automation) -> str:
     if "{" in path or path.endswith(("_data", "_downloads")):
-        task = make_task(automation=automation, input_parameters=a_body()["input_parameters"])
+        # A stream of events is over when its task is.
+        status = "success" if path.endswith("/events") else "queued"
+        task = make_task(automation=automation, input_parameters=a_body()["input_parameters"], status=status)
         if path.endswith(("_data", "_downloads")):
             return f"{path}?task_id={task.id}"
         path = path.replace("{task_id}", str(task.id)).replace("{endpoint_name}", automation.endpoint_name)
@@ -62,7 +64,9 @@ def test_head_answers_like_get_without_a_body(client: ApiClient, automation: Aut
 
     assert (told.status_code, told.content) == (got.status_code, b"")
     assert told.headers["Content-Type"] == got.headers["Content-Type"]
-    assert told.headers.get("Content-Length") in (None, got.headers["Content-Length"])
+    if path == "/metrics":
+        return  # it counts the request before
+    assert told.headers.get("Content-Length") in (None, got.headers.get("Content-Length"))
 
 
 @pytest.mark.parametrize("path", sorted({path for _, path in OPERATIONS} | {"/llms.txt", "/docs/api.md"}))

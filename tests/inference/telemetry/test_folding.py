@@ -100,7 +100,8 @@ def test_no_time_leaves_the_rest_for_the_next_one(automation: Automation, monkey
 def test_a_scrape_reads_ended_tasks_through_the_index_of_their_ends(automation: Automation) -> None:
     """However large the table: no plan may read all of it."""
     make_tasks(3, automation=automation)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL inference.load_history = 'on'")
         cursor.execute(
             """
             INSERT INTO inference_task (id, automation_id, version_id, endpoint_name, input_parameters,
