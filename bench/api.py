@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.load import Load, request, send
-from bench.web import Web, free_port, start, stop, web
+from bench.web import Web, free_port, start, stop, wait_until_ready, web
 
 CONCURRENCIES = (1, 8, 64)
 INSERT_CONNECTIONS = 8
@@ -42,7 +42,7 @@ def main() -> int:
         constant_port = free_port()
         constant = start("bench.constant_app:application", constant_port, dict(os.environ))
         try:
-            time.sleep(2)
+            wait_until_ready(constant_port, constant)
             for _ in range(options.rounds):
                 measure(server, constant_port, options.seconds, found)
         finally:

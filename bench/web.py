@@ -80,7 +80,7 @@ def web(**environment: str) -> Iterator[Web]:
             port = free_port()
             process = start("optexity_site.wsgi:application", port, variables)
             try:
-                _wait_until_ready(port, process)
+                wait_until_ready(port, process)
                 yield Web(port, key, process, embedded_db.connection_parameters(data))
             finally:
                 stop(process)
@@ -147,7 +147,8 @@ def _prepare(variables: dict[str, str]) -> str:
     return key
 
 
-def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Return when it answers; ends the program when it does not within a minute."""
     ends_at = time.monotonic() + START_SECONDS
     while time.monotonic() < ends_at and process.poll() is None:
         with suppress(requests.RequestException):

@@ -188,7 +188,7 @@ def rescue_expired(*, limit: int = 100, may_act: Callable[[], bool] = lambda: Tr
 
 def _rescue_if_expired(task_id: UUID) -> bool:
     expired = Q(id=task_id, status__in=LEASED, lease_expires_at__lt=StatementTimestamp())
-    task = Task.objects.select_for_update(of=("self",), skip_locked=True).filter(expired).first()
+    task = _locked(expired, skip_locked=True)
     if task is None:
         return False
     _rescue(task)
@@ -215,8 +215,7 @@ def take_overrun(task_id: UUID, lease_owner: str) -> TaskStatus | None:
     """End an attempt of `overrun_tasks` as timed out, whatever its worker does. None: it has ended meanwhile, or its
     row is held by somebody."""
     with transaction.atomic():
-        running = Q(id=task_id, status=TaskStatus.RUNNING, lease_owner=lease_owner)
-        task = Task.objects.select_for_update(of=("self",), skip_locked=True).filter(running).first()
+        task = _locked(Q(id=task_id, status=TaskStatus.RUNNING, lease_owner=lease_owner), skip_locked=True)
         if task is None:
             return None
         minutes = task.max_timeout_in_minutes
@@ -312,9 +311,10 @@ def _artifact(task: Task, artifact_id: UUID | None) -> Artifact | None:
     return None if artifact_id is None else Artifact.objects.filter(id=artifact_id, task=task).first()
 
 
-def _locked(condition: Q) -> Task | None:
-    """The one row that meets `condition`, locked and looked at again after the lock was had."""
-    return Task.objects.select_for_update(of=("self",)).filter(condition).first()
+def _locked(condition: Q, *, skip_locked: bool = False) -> Task | None:
+    """The one row that meets `condition`, locked and looked at again after the lock was had. With `skip_locked`, None
+    for one that somebody else holds."""
+    return Task.objects.select_for_update(of=("self",), skip_locked=skip_locked).filter(condition).first()
 
 
 def _close_attempt(task: Task, *, cause: Mapping[str, Any], error: str | None) -> None:
