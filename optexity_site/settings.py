@@ -189,8 +189,14 @@ if CORS_ALLOWED_ORIGINS:
     MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
 CORS_URLS_REGEX = r"^/(inference|api/|health|is_task_running)"
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
-CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "last-event-id", "prefer", "x-api-key"]
-CORS_EXPOSE_HEADERS = ["Allow", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
+CORS_ALLOW_HEADERS = [
+    *("authorization", "content-type", "idempotency-key", "last-event-id", "prefer"),
+    *("traceparent", "x-api-key", "x-request-id"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("Allow", "Link", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate"),
+    *("X-Next-Cursor", "X-Request-ID", "X-Resume-Cursor"),
+]
 CORS_ALLOW_CREDENTIALS = False
 
 ROOT_URLCONF = "optexity_site.urls"
