@@ -12,6 +12,9 @@ from inference.services.manual import SUBJECTS, llms_txt, pages
 from tests.inference.conftest import ApiClient, assert_error
 from tests.inference.served.conftest import Granian
 
+# The server needs its database, which is made only for tests that say so.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 _LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
