@@ -1,6 +1,8 @@
 """Who calls: a key in one of three spellings, or nobody, where that is allowed."""
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
@@ -24,7 +26,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
         """Nobody and the key; None without a key. Raises UnauthorizedError for one that cannot be used, or
         TooManyRequestsError after many of them."""
-        sent = _sent_keys(request)
+        sent = sent_keys(request.META)
         if not sent:
             return None
         # Two different keys in one request: whichever were meant, the other is a mistake.
@@ -39,13 +41,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         return "x-api-key"
 
 
-def _sent_keys(request: Request) -> set[str]:
-    """The different keys of a request; what is no key at all is one that nobody has."""
+def sent_keys(environ: Mapping[str, Any]) -> set[str]:
+    """The different keys of a request (WSGI's names); what is no key at all is one that nobody has."""
     sent = set()
-    if "HTTP_X_API_KEY" in request.META:
-        sent.add(request.META["HTTP_X_API_KEY"].strip())
-    if "HTTP_AUTHORIZATION" in request.META:
-        scheme, _, key = request.META["HTTP_AUTHORIZATION"].strip().partition(" ")
+    if "HTTP_X_API_KEY" in environ:
+        sent.add(environ["HTTP_X_API_KEY"].strip())
+    if "HTTP_AUTHORIZATION" in environ:
+        scheme, _, key = environ["HTTP_AUTHORIZATION"].strip().partition(" ")
         sent.add(key.strip() if scheme.lower() in _SCHEMES else "")
     return sent
 

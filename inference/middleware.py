@@ -4,7 +4,7 @@ hosts, crashes)."""
 import logging
 import re
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, cast
 
 from django.core.exceptions import DisallowedHost
@@ -36,17 +36,23 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
-        # Here and not at the end: Django writes a line about some answers after the last middleware. This thread's
-        # next request begins with this line, too.
-        clear_contextvars()
-        bind_contextvars(request_id=request_id)
+        request_id = begin_request(request.META)
         response = self.get_response(request)
         response.headers["X-Request-ID"] = request_id
         if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
             response.streaming_content = _bound(cast("Iterator[bytes]", response.streaming_content), get_contextvars())
         return response
+
+
+def begin_request(environ: Mapping[str, Any]) -> str:
+    """The id of this request (WSGI's names), which the lines that this thread logs have from now on."""
+    sent = environ.get("HTTP_X_REQUEST_ID", "")
+    request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+    # Here and not at the end: Django writes a line about some answers after the last middleware. This thread's next
+    # request begins with this, too.
+    clear_contextvars()
+    bind_contextvars(request_id=request_id)
+    return request_id
 
 
 def _bound(source: Iterator[bytes], fields: dict[str, Any]) -> Generator[bytes]:

@@ -5,6 +5,7 @@ path in front.
 """
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -254,6 +255,43 @@ class SubmissionSerializer(serializers.Serializer[Any]):
             reason = "differs from the header Idempotency-Key: send one of them, or the same in both."
             raise serializers.ValidationError({"idempotency_key": [reason]})
         return in_header
+
+
+def plain_submission(body: Any, *, idempotency_header: str | None) -> dict[str, Any] | None:
+    """What SubmissionSerializer makes of `body` if nothing about it is wrong or worth a warning; else None, and it is
+    for the serializer to say what. Building a serializer takes longer than all the rest of such a request."""
+    if not isinstance(body, dict) or not _REQUIRED <= body.keys() <= _plain_fields().keys():
+        return None
+    values = {}
+    for name, given in body.items():
+        field = _plain_fields()[name]
+        if given is None and not field.allow_null:
+            return None
+        try:
+            values[name] = None if given is None else field.to_internal_value(given)
+        except serializers.ValidationError:
+            return None
+    if values.get("use_proxy"):
+        return None
+    key = values.pop("idempotency_key", None)
+    if idempotency_header is not None:
+        if key not in (None, idempotency_header) or not 1 <= len(idempotency_header) <= 256:
+            return None
+        key = idempotency_header
+    values["idempotency_key"] = key
+    if key is not None:
+        values["body_sha256"] = _body_sha256(body)
+    return values
+
+
+_REQUIRED = {"endpoint_name", "input_parameters"}
+
+
+@functools.cache
+def _plain_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """By name; callbacks are worth a warning."""
+    fields = SubmissionSerializer().fields
+    return {name: field for name, field in fields.items() if not name.startswith("task_callback_")}
 
 
 class InstantField(serializers.Field[datetime, Any, datetime, Any]):

@@ -52,18 +52,27 @@ class TokenBuckets:
         return len(self._buckets)
 
 
+# In the WSGI environment of a request that `may_send` has counted (no header can be called that).
+COUNTED = "optexity.is_counted"
+
 callers = TokenBuckets()
 failures = TokenBuckets()
+
+
+def may_send(key: ApiKey) -> bool:
+    """Count a request of `key`. False: it is one too many."""
+    rate: int = settings.RATE_LIMIT_PER_KEY
+    return not rate or not callers.take(_name(key), rate=rate, burst=settings.RATE_LIMIT_BURST)
 
 
 def limit_rate(request: Request) -> None:
     """Count an authenticated request, or one of a caller without a key. Raises TooManyRequestsError."""
     rate: int = settings.RATE_LIMIT_PER_KEY
-    if not rate:
+    if not rate or request.META.get(COUNTED):
         return
     key = request.auth
     if isinstance(key, ApiKey):
-        name, whose = f"key:{key.pk}", "this API key"
+        name, whose = _name(key), "this API key"
     else:
         name, whose = f"address:{_peer(request)}", "this address"
     wait = callers.take(name, rate=rate, burst=settings.RATE_LIMIT_BURST)
@@ -87,6 +96,10 @@ def count_failed_key(request: Request) -> None:
             "Too many requests with an invalid API key came from this address: send a valid one in x-api-key.",
             retry_after=math.ceil(wait),
         )
+
+
+def _name(key: ApiKey) -> str:
+    return f"key:{key.pk}"
 
 
 def _peer(request: Request) -> str:

@@ -84,8 +84,10 @@ def make_application() -> Application:
 
         django = get_wsgi_application()
         _require_schema()
+        from inference.views.express import Express
+
         return ChunkedBodies(
-            FewAtOnce(django, limit=settings.WEB_THREADS),
+            Express(FewAtOnce(django, limit=settings.WEB_THREADS)),
             max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
             max_bytes_at={"/api/v1/files": settings.UPLOAD_MAX_BYTES + FORM_BYTES},
         )

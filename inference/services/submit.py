@@ -66,7 +66,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class _Idempotency:
+class Idempotency:
     """A client's own key for this submission, and the body that it stands for."""
 
     owner: str | None
@@ -103,7 +103,7 @@ def submit_task(
     _check_proxy(use_proxy=use_proxy)
     idempotency = None
     if idempotency_key is not None:
-        idempotency = _Idempotency(_idempotency_owner(api_key), idempotency_key, body_sha256 or "")
+        idempotency = Idempotency(idempotency_owner(api_key), idempotency_key, body_sha256 or "")
         known = _known_submission(idempotency)
         # Before the rules: the same request keeps its answer when the automation has changed since.
         if known is not None:
@@ -127,7 +127,7 @@ def submit_task(
         sharer=sharer_of(api_key=api_key, user=user),
         previous_task=previous_task,
     )
-    limits = _limits(task, vars(version)["queue_limit"])
+    limits = queue_limits(task, vars(version)["queue_limit"])
     return _store(task, idempotency, cause_of(api_key=api_key, user=user), limits)
 
 
@@ -136,7 +136,7 @@ def store_task(task: Task, *, queue_limit: int | None, cause: Mapping[str, Any])
 
     `queue_limit` is its automation's. Raises QueueFullError.
     """
-    return _store(task, None, cause, _limits(task, queue_limit))
+    return _store(task, None, cause, queue_limits(task, queue_limit))
 
 
 def sharer_of(*, api_key: ApiKey | None, user: AbstractBaseUser | None = None) -> str:
@@ -253,14 +253,14 @@ def _check_visible(task_id: uuid.UUID, *, api_key: ApiKey | None, endpoint_name:
         raise endpoint_not_found(endpoint_name)
 
 
-def _idempotency_owner(api_key: ApiKey | None) -> str | None:
+def idempotency_owner(api_key: ApiKey | None) -> str | None:
     """Keys of one person are one owner; anonymous submissions are one owner, too (null)."""
     if api_key is None:
         return None
     return f"user:{api_key.owner_id}" if api_key.owner_id is not None else f"key:{api_key.public_id}"
 
 
-def _known_submission(idempotency: _Idempotency) -> Submission | None:
+def _known_submission(idempotency: Idempotency) -> Submission | None:
     """The answer of the first submission with this key; None when there was none within IDEMPOTENCY_DAYS.
 
     Raises IdempotencyMismatchError when that one had another body.
@@ -285,26 +285,26 @@ def _known_submission(idempotency: _Idempotency) -> Submission | None:
 
 
 @dataclass(frozen=True)
-class _QueueLimits:
+class QueueLimits:
     """How many tasks of the same key, and of the same automation, may wait; None: any number."""
 
     key: int | None
     automation: int | None
 
 
-def _limits(task: Task, of_automation: int | None) -> _QueueLimits:
+def queue_limits(task: Task, of_automation: int | None) -> QueueLimits:
     """An operator's number wins over the setting. People in the dashboard are bound by the automation's only."""
     of_key = None if task.api_key is None else task.api_key.queue_limit
     if of_key is None and task.sharer != DASHBOARD:
         of_key = settings.QUEUE_LIMIT_PER_KEY or None
-    return _QueueLimits(of_key, of_automation or settings.QUEUE_LIMIT_PER_AUTOMATION or None)
+    return QueueLimits(of_key, of_automation or settings.QUEUE_LIMIT_PER_AUTOMATION or None)
 
 
-def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any], limits: _QueueLimits) -> Submission:
+def _store(task: Task, idempotency: Idempotency | None, cause: Mapping[str, Any], limits: QueueLimits) -> Submission:
     """One transaction: the idempotency key, the task, its first event; a trigger wakes a worker at commit."""
     while True:
         with transaction.atomic():
-            if idempotency is not None and not _take_idempotency_key(idempotency, task.id):
+            if idempotency is not None and not take_idempotency_keys([(idempotency, task.id)]):
                 known = _known_submission(idempotency)
                 if known is not None:
                     return known
@@ -318,30 +318,32 @@ def _store(task: Task, idempotency: _Idempotency | None, cause: Mapping[str, Any
             return Submission(task_id=winner_id, duplicate=True, message=MERGED)
 
 
-def _take_idempotency_key(idempotency: _Idempotency, task_id: uuid.UUID) -> bool:
-    """Write the key, or take over one that ran out. A racing request waits here until the first has committed."""
+def take_idempotency_keys(wanted: Sequence[tuple[Idempotency, uuid.UUID]]) -> set[uuid.UUID]:
+    """Write different keys, each with the task that it stands for, or take over those that ran out; the tasks of the
+    keys that were had. A racing request with one of them waits here until the first has committed."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO inference_idempotencykey AS known (owner, key, body_sha256, task_id, created_at)
-            VALUES (%s, %s, %s, %s, statement_timestamp())
+            SELECT owner, key, body_sha256, task_id, statement_timestamp()
+            FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[]) AS wanted (owner, key, body_sha256, task_id)
             ON CONFLICT (owner, key) DO UPDATE
                 SET body_sha256 = EXCLUDED.body_sha256, task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
                 WHERE known.created_at <= statement_timestamp() - make_interval(days => %s)
-            RETURNING id
+            RETURNING task_id
             """,
             [
-                idempotency.owner,
-                idempotency.key,
-                idempotency.body_sha256,
-                task_id,
+                [each.owner for each, _ in wanted],
+                [each.key for each, _ in wanted],
+                [each.body_sha256 for each, _ in wanted],
+                [task_id for _, task_id in wanted],
                 settings.IDEMPOTENCY_DAYS,
             ],
         )
-        return cursor.fetchone() is not None
+        return {task_id for (task_id,) in cursor.fetchall()}
 
 
-def _refusal(task: Task, limits: _QueueLimits) -> QueueFullError | None:
+def _refusal(task: Task, limits: QueueLimits) -> QueueFullError | None:
     """Why there is no room for one more waiting task; None when there is, and then until the transaction ends."""
     if limits.key is None and limits.automation is None:
         return None
@@ -360,7 +362,7 @@ def _refusal(task: Task, limits: _QueueLimits) -> QueueFullError | None:
     return QueueFullError(f"Too many tasks of {whose} wait (the limit is {limit}): send it again in a while.")
 
 
-def _insert_or_meet(task: Task, cause: Mapping[str, Any], limits: _QueueLimits) -> uuid.UUID:
+def _insert_or_meet(task: Task, cause: Mapping[str, Any], limits: QueueLimits) -> uuid.UUID:
     """Store `task`; its id, or that of the active task with its dedup key. Raises QueueFullError."""
     refusal = _refusal(task, limits)
     if refusal is not None:
@@ -369,7 +371,7 @@ def _insert_or_meet(task: Task, cause: Mapping[str, Any], limits: _QueueLimits) 
         if winner_id is None:
             raise refusal
         return winner_id
-    while not _insert_unless_active(task, cause):
+    while not insert_unless_active([task], cause):
         winner_id = _active_twin(task)
         if winner_id is not None:
             return winner_id
@@ -385,21 +387,22 @@ def _active_twin(task: Task) -> uuid.UUID | None:
     return same.filter(status__in=ACTIVE).values_list("id", flat=True).first()
 
 
-def _insert_unless_active(task: Task, cause: Mapping[str, Any]) -> bool:
-    """Insert the row and its first event; False when an active task has its dedup key."""
+def insert_unless_active(tasks: Sequence[Task], cause: Mapping[str, Any]) -> set[uuid.UUID]:
+    """Insert the rows and their first events, in this order; the ids of those whose dedup key no active task has."""
     # Columns with a default of the database (its clock) are left to it.
     fields = [each for each in Task._meta.concrete_fields if not each.has_db_default()]
-    values = [each.get_db_prep_save(getattr(task, each.attname), connection) for each in fields]
     names = ", ".join(connection.ops.quote_name(str(each.column)) for each in fields)
-    marks = ", ".join(["%s"] * len(fields))
     statement = f"""
         WITH stored AS (
-            INSERT INTO inference_task ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING id
+            INSERT INTO inference_task ({names})
+            SELECT {names} FROM jsonb_populate_recordset(NULL::inference_task, %s::jsonb)
+            ON CONFLICT DO NOTHING RETURNING id
         )
         INSERT INTO inference_taskevent (task_id, kind, status, cause, data)
         SELECT id, 'status', 'queued', %s::jsonb, '{{}}' FROM stored
         RETURNING task_id
     """  # noqa: S608 - names of our own columns; every value is a parameter
+    rows = [{str(each.column): getattr(task, each.attname) for each in fields} for task in tasks]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*values, json.dumps(dict(cause))])
-        return cursor.fetchone() is not None
+        cursor.execute(statement, [json.dumps(rows, default=str), json.dumps(dict(cause))])
+        return {task_id for (task_id,) in cursor.fetchall()}

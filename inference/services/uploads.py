@@ -119,6 +119,11 @@ def find_upload(named: str, *, task_id: uuid.UUID) -> UploadedFile | None:
     return UploadedFile.objects.filter(id=file_id, task_id__in=family).first()
 
 
+def names_an_upload(parameters: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a value names a file that was sent ahead, or looks as if it did."""
+    return bool(_named(parameters))
+
+
 def _named(parameters: Mapping[str, Sequence[Any]]) -> dict[str, uuid.UUID | None]:
     """The files that values name, by the path of the value; None for what begins like a name and is none."""
     return {

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,10 +10,31 @@ from django.db import connection
 
 from inference.models import Automation, IdempotencyKey, Task, TaskEvent
 from inference.services.submit import make_dedup_key
+from inference.views.express import Express
 from tests.factories import end_task, make_automation, make_key, make_user, make_version
 from tests.inference.conftest import ApiClient, a_body, assert_error
 
 JSON = {"Content-Type": "application/json"}
+
+
+class _LearntBefore(dict[Any, Any]):
+    """Of requests of every kind it is known that they come through to the view."""
+
+    def get(self, *_: Any) -> Any:
+        return [("Content-Type", "application/json")]
+
+
+@pytest.fixture(autouse=True, params=["the view alone", "behind the express lane"])
+def lane(request: pytest.FixtureRequest, live_server: Any) -> Iterator[None]:
+    """What is taken and refused is the same for both."""
+    server = live_server.thread.httpd
+    application = server.get_app()
+    if request.param == "behind the express lane":
+        express = Express(application)
+        express._headers = _LearntBefore()
+        server.set_app(express)
+    yield
+    server.set_app(application)
 
 
 @pytest.mark.parametrize("route", ["/inference", "/api/v1/inference"])
