@@ -284,6 +284,12 @@ class BrowserPool:
                 return spare
             return await self._make_context(options)
         except (PlaywrightError, TimeoutError) as error:
+            logger.warning("the browser gave no new context, starting a fresh one: %s", first_line(error))
+        # It crashed just now. The task has done nothing in it, so it need not fail with it.
+        await self.restart(reason="crashed")
+        try:
+            return await self._make_context(options)
+        except (PlaywrightError, TimeoutError) as error:
             self._is_suspect = True
             raise BrowserCrashedError(f"the browser gave no new context ({first_line(error)})") from error
 

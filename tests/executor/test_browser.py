@@ -156,6 +156,26 @@ def test_a_driver_that_goes_while_there_is_no_browser_is_replaced(
     assert own_pool.is_healthy()
 
 
+def test_a_browser_that_crashes_as_a_task_begins_is_replaced_and_the_task_goes_on(
+    own_pool: BrowserPool, worker_loop: WorkerLoop
+) -> None:
+    """Between the look at the browser and its new context nobody can see that it is gone."""
+    worker_loop.submit(own_pool.start()).result(60)
+    begin_task = own_pool._begin_task
+
+    def crash(*arguments: object) -> None:
+        begin_task(*arguments)  # type: ignore[arg-type]
+        for process in own_pool._family()[1:]:
+            process.kill()
+
+    own_pool._begin_task = crash  # type: ignore[method-assign]
+    worker_loop.submit(own_pool._drop_spare()).result(10)
+    context = worker_loop.submit(own_pool.new_context(load(DOCUMENT))).result(60)
+
+    assert len(context.pages) == 1
+    worker_loop.submit(own_pool.close_context(context)).result(10)
+
+
 def test_a_browser_that_gives_no_context_is_replaced_before_the_next_task(
     own_pool: BrowserPool, worker_loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
