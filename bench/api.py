@@ -4,7 +4,10 @@ Beside two references of the same run: the same web server answering a constant,
 with its indexes, triggers and notifications, by psycopg on 8 connections of one process. One after the other in
 several rounds, since a shared machine is not the same from minute to minute; the median of the rounds is told.
 
-    .venv/bin/python -m bench.api [--seconds 5] [--rounds 3] [--json FILE]
+    .venv/bin/python -m bench.api [--seconds 5] [--rounds 3] [--json FILE] [--compare]
+
+`--compare` measures other ways to set the server up, beside each other: web processes, connections, batches of the
+express lane that are stored side by side, and every submission through Django and REST framework's serializer.
 """
 
 import argparse
@@ -28,6 +31,15 @@ INSERT_CONNECTIONS = 8
 # What the server of the original project answers per second on such a machine.
 ORIGINAL_PER_SECOND = 54
 REACH_OF_INSERT, REACH_OF_ORIGINAL = 0.25, 20
+# Web processes and environment; the first is what the product does.
+WAYS: dict[str, tuple[int, dict[str, str]]] = {
+    "1 process, 1 batch at a time": (1, {}),
+    "1 process, 2 batches side by side": (1, {"BENCH_LANE": "2"}),
+    "1 process, 4 connections": (1, {"DATABASE_POOL_SIZE": "4"}),
+    "2 processes, 1 batch at a time": (2, {}),
+    "1 process, Django and serializer for each": (1, {"BENCH_LANE": "off"}),
+    "2 processes, Django and serializer for each": (2, {"BENCH_LANE": "off"}),
+}
 
 
 def main() -> int:
@@ -35,8 +47,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--compare", action="store_true", help="other numbers of processes, connections, batches")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if options.compare:
+        return compare(options)
     found: dict[str, list[Load]] = {}
     with web() as server:
         constant_port = free_port()
@@ -48,6 +63,26 @@ def main() -> int:
         finally:
             stop(constant)
     return tell(found, options)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Each way on a database of its own; the median of the rounds, which take turns."""
+    found: dict[tuple[str, int], list[Load]] = {}
+    for _ in range(options.rounds):
+        for name, (processes, variables) in WAYS.items():
+            with web(processes=processes, application="bench.submission_app:application", **variables) as server:
+                for count in CONCURRENCIES:
+                    load = send(server.port, a_submission(server.key), connections=count, seconds=options.seconds)
+                    found.setdefault((name, count), []).append(load)
+    print(f"{'per second (99 % in ms)':46}" + "".join(f"{f'{count} at a time':>18}" for count in CONCURRENCIES))
+    for name in WAYS:
+        cells = [
+            f"{statistics.median(load.per_second for load in found[name, count]):.0f}"
+            f" ({statistics.median(load.percentile(99) for load in found[name, count]):.1f})"
+            for count in CONCURRENCIES
+        ]
+        print(f"{name:46}" + "".join(f"{cell:>18}" for cell in cells))
+    return 0
 
 
 def measure(server: Web, constant_port: int, seconds: float, found: dict[str, list[Load]]) -> None:

@@ -19,6 +19,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
+APPLICATION = "optexity_site.wsgi:application"
 DOCUMENT = {
     "url": "https://example.com",
     "parameters": {"input_parameters": {"claim": ["A-1"]}, "generated_parameters": {}},
@@ -63,7 +64,7 @@ class Web:
 
 
 @contextmanager
-def web(**environment: str) -> Iterator[Web]:
+def web(*, processes: int = 1, application: str = APPLICATION, **environment: str) -> Iterator[Web]:
     """A running one, with an automation `bench` that has the parameter `claim`, and a key."""
     from optexity_site import embedded_db
 
@@ -78,7 +79,7 @@ def web(**environment: str) -> Iterator[Web]:
         try:
             key = _prepare(variables)
             port = free_port()
-            process = start("optexity_site.wsgi:application", port, variables)
+            process = start(application, port, variables, processes=processes)
             try:
                 wait_until_ready(port, process)
                 yield Web(port, key, process, embedded_db.connection_parameters(data))
@@ -103,11 +104,23 @@ def _delete(data: Path) -> None:
             time.sleep(0.5)
 
 
-def start(application: str, port: int, variables: dict[str, str], *, threads: int = 548) -> "subprocess.Popen[bytes]":
+def start(
+    application: str, port: int, variables: dict[str, str], *, threads: int = 548, processes: int = 1
+) -> "subprocess.Popen[bytes]":
     """Granian as `serve` starts it."""
     command = [
         *(str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--port", str(port)),
-        *("--workers", "1", "--blocking-threads", str(threads), "--http", "1", "--no-ws", "--log-level", "error"),
+        *(
+            "--workers",
+            str(processes),
+            "--blocking-threads",
+            str(threads),
+            "--http",
+            "1",
+            "--no-ws",
+            "--log-level",
+            "error",
+        ),
         application,
     ]
     return subprocess.Popen(command, cwd=ROOT, env=variables)
