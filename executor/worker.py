@@ -466,6 +466,8 @@ class Supervisor:
 
     def _stop(self, future: "Future[None]", reason: Stop) -> None:
         doing = self._runner.now_doing()
+        if reason in (Stop.CANCELLED, Stop.LEASE_LOST):
+            self._runner.hurry()
         future.cancel()
         _, unfinished = wait([future], timeout=CLOSE_SECONDS)
         self.is_stuck = bool(unfinished)

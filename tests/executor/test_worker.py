@@ -1,5 +1,6 @@
 """One attempt as django-q2 calls it: what becomes of the task's row when it ends, is stopped, or is taken away."""
 
+import asyncio
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.db.models import F, Sum
 from django_q.exceptions import TimeoutException
+from playwright.async_api import BrowserContext
 from pytest_django import Settings
 
 from automation import load
@@ -168,6 +170,59 @@ def test_a_running_task_is_cancelled_within_two_seconds(run_claimed: Run) -> Non
     assert (task.status, task.error) == (TaskStatus.CANCELLED, None)
     assert TaskEvent.objects.filter(task=task, status="cancelled").get().cause == {"kind": "key", "id": "k1"}
     assert task.output_data == [{"unique_identifier": "said", "json_data": {"said": "before"}}]
+
+
+def test_a_task_is_cancelled_within_two_seconds_when_neither_its_context_closes_nor_its_last_writes_are_made(
+    run_claimed: Run, pool: BrowserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Recorder._write_batch
+    asked = threading.Event()
+    left_open: list[BrowserContext] = []
+
+    async def slow_write(recorder: Recorder, writes: list[Any]) -> None:
+        if asked.is_set():
+            await asyncio.sleep(30)
+        await write(recorder, writes)
+
+    async def slow_close(context: BrowserContext, **_: Any) -> None:
+        left_open.append(context)
+        await asyncio.sleep(30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "_write_batch", slow_write)
+        patched.setattr(BrowserContext, "close", slow_close)
+        task = queued(sleep(60))
+        running = run_claimed(task)
+        wait_for(lambda: is_running(task))
+        asked.set()
+        cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+        assert running.result(2) == "cancelled"
+    assert not is_running(task)
+    assert pool._is_suspect  # so the next task gets another browser; those of the other tests may have this one
+    [context] = left_open
+    worker.process().loop.submit(context.close()).result(10)
+    pool._is_suspect = False
+
+
+def test_how_a_cancelled_step_ended_is_kept_when_its_context_closes_slowly(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = BrowserContext.close
+
+    async def slow_close(context: BrowserContext, **options: Any) -> None:
+        await asyncio.sleep(0.8)
+        await close(context, **options)
+
+    monkeypatch.setattr(BrowserContext, "close", slow_close)
+    task = queued(sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+    assert running.result(5) == "cancelled"
+    step = Step.objects.get(task=task)
+    assert (step.status, step.error) == ("failed", "stopped")
 
 
 def test_a_task_that_was_cancelled_between_claim_and_start_never_begins(me: WorkerProcess) -> None:
