@@ -62,6 +62,7 @@ def seeded_server() -> Iterator[tuple[str, str, str, dict[str, str]]]:
             "task-failed": f"inference/task/{seeded.failed.id}/change/",
             "task-running": f"inference/task/{seeded.running.id}/change/",
             "task-waiting": f"inference/task/{waiting.id}/change/",
+            "kill": f"inference/task/{seeded.running.id}/kill/",
             "task-queued": f"inference/task/{seeded.queued.id}/change/",
             "task-success": f"inference/task/{seeded.success.id}/change/",
             "task-review": f"inference/task/{seeded.review.id}/change/",

@@ -31,6 +31,8 @@ FOLD_SECONDS = 0.2
 # How much longer than its task may take an attempt runs before it is ended from outside: the third limit, after the
 # worker's own clock and django-q2's timeout (BACKSTOP_SECONDS above the task's limit).
 OVERRUN_SECONDS = BACKSTOP_SECONDS + 60
+# How long a worker may take to let go of a task that was killed: twice what it gives its browser's context to close.
+LET_GO_SECONDS = 10.0
 # Any number that no other advisory lock of this database uses; "resc" in ASCII.
 _ADVISORY_LOCK = 0x72657363
 
@@ -79,6 +81,8 @@ class Rescuer:
         if self._in_touch_since is None or self._is_break(look):
             self._in_touch_since = look.at
         self._last = look
+        # A person's word, not a lease that looks old: nothing has to be waited for.
+        kill_workers_of_killed_tasks()
         if min(look.at - self._in_touch_since, server_up_seconds) < settings.WORKER_LEASE_SECONDS:
             return
         rescue_expired(may_act=_is_my_turn)
@@ -130,9 +134,33 @@ def kill_silent_workers() -> int:
             [this_host(), 2 * settings.WORKER_LEASE_SECONDS],
         )
         silent = [worker for (worker,) in cursor.fetchall()]
-    killed = [worker for worker in silent if kill_worker(worker)]
+    return _kill_all(silent, "killed a worker that had lost its task and did not answer")
+
+
+def kill_workers_of_killed_tasks() -> int:
+    """SIGKILL the workers of this host that are still at a task that a person has ended by force; returns how many.
+
+    The database has told them. One that reacts says within seconds that it is at no task, or has another one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT h.owner FROM inference_workerhost h JOIN inference_task t ON t.id = h.task_id
+            WHERE h.host = %s AND h.state = 'busy' AND t.status = 'killed'
+              AND t.completed_at < statement_timestamp() - make_interval(secs => %s)
+              AND NOT EXISTS (SELECT 1 FROM inference_task other
+                              WHERE other.status IN ('allocated', 'running') AND other.lease_owner = h.owner)
+            """,
+            [this_host(), LET_GO_SECONDS],
+        )
+        deaf = [worker for (worker,) in cursor.fetchall()]
+    return _kill_all(deaf, "killed a worker whose task was stopped by force, and that did not let go of it")
+
+
+def _kill_all(workers: list[str], what: str) -> int:
+    killed = [worker for worker in workers if kill_worker(worker)]
     for worker in killed:
-        logger.error("killed a worker that had lost its task and did not answer", extra={"worker": worker})
+        logger.error(what, extra={"worker": worker})
     return len(killed)
 
 

@@ -60,8 +60,11 @@ _DOWNLOADS_SECONDS = 10.0
 _FINAL_SCREENSHOT_MS = 10_000
 _LEAVE_OPEN_SECONDS = 5.0
 _DATABASE_RETRY_SECONDS = 1.0
-# After an attempt was told to stop: what it was doing should still be readable.
+# After an attempt was told to stop, and its context is closed: what it was doing should still be readable.
 _LAST_WRITES_SECONDS = 2.0
+# For both together when it was cancelled: somebody waits for the end, and two seconds are promised for all of it. The
+# writes go on while the context closes, so they are cut off only where the database is slow as well.
+_HURRIED_SECONDS = 1.2
 
 
 class AttemptRunner:
@@ -103,6 +106,7 @@ class AttemptRunner:
         if task.is_dedicated:
             self._session = AttemptSession(task, token=token, recorder=self._recorder)
         self._doing = ("starting the browser", time.monotonic())
+        self._is_hurried = False
         self.final_screenshot_id: uuid.UUID | None = None
 
     @property
@@ -123,11 +127,16 @@ class AttemptRunner:
         if self._session is not None:
             self._session.timed_out()
 
+    def hurry(self) -> None:
+        """The attempt is about to be told to stop, and somebody waits for it. Safe to call from any thread."""
+        self._is_hurried = True
+
     async def execute(self) -> None:
         """Run the document to its end.
 
         Raises RunError (its message is the task's error), LeaseLostError, or asyncio.CancelledError when told to
-        stop: then the context is closed within a second, and what was produced so far stays.
+        stop: then the context is closed within a second, and what was produced so far stays; after `hurry`, all of
+        that takes little more.
         """
         self._recorder.start()
         work = asyncio.create_task(self._attempt(), name=f"attempt of {self._task_id}")
@@ -146,9 +155,13 @@ class AttemptRunner:
                 raise error
             await self._recorder.drain()
         except asyncio.CancelledError:
+            told_at = time.monotonic()
             await _end(work)
+            left = _LAST_WRITES_SECONDS
+            if self._is_hurried:
+                left = max(0.0, told_at + _HURRIED_SECONDS - time.monotonic())
             with contextlib.suppress(Exception):  # told to stop: what cannot be written now never will be
-                await asyncio.wait_for(self._recorder.drain(), _LAST_WRITES_SECONDS)
+                await asyncio.wait_for(self._recorder.drain(), left)
             raise
         except RunError as error:
             error.args = (self._masking.mask(str(error)),)

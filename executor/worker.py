@@ -67,7 +67,8 @@ BROWSER_RETRY_SECONDS = 5.0
 DATABASE_RETRY_SECONDS = 1.0
 
 
-# Channels that the database announces on (migrations 0002 and 0005); the payload is the task's id.
+# Channels that the database announces on (migrations 0002, 0005 and 0015); the payload is the task's id. The first one
+# tells also of a task that was stopped by force: then the look that follows finds no lease.
 CANCELLED = "task_cancelled"
 ANSWERED = "task_answered"
 
@@ -315,8 +316,10 @@ def _run_document(me: WorkerProcess, task: Task, *, number: int, token: int, tra
         _finish(task_id, token, _with_results(end, runner))
         _leave_stuck_process()
     status = _finish(task_id, token, _with_results(end, runner))
+    if status is None:
+        return _leave_to_others(supervisor)
     logger.info("attempt ended", extra={"attempt": number, "status": status})
-    return str(status or Stop.LEASE_LOST.value)
+    return str(status)
 
 
 def _task_and_number(task_id: UUID, token: int) -> tuple[Task, int]:
@@ -325,11 +328,13 @@ def _task_and_number(task_id: UUID, token: int) -> tuple[Task, int]:
 
 
 def _leave_to_others(supervisor: "Supervisor | None") -> str:
-    """The lease is gone: what is written is another attempt's to say."""
+    """The lease is gone, to another worker or because the task was stopped by force: nothing is ours to say."""
     logger.warning("lease lost, nothing written")
     if supervisor is not None and supervisor.is_stuck:
         _kill_browser()
         _leave_stuck_process()
+    # Said at once, or the rescuer takes this worker for one that does not let go.
+    presence.report_idle()
     return Stop.LEASE_LOST.value
 
 
@@ -466,6 +471,8 @@ class Supervisor:
 
     def _stop(self, future: "Future[None]", reason: Stop) -> None:
         doing = self._runner.now_doing()
+        if reason in (Stop.CANCELLED, Stop.LEASE_LOST):
+            self._runner.hurry()
         future.cancel()
         _, unfinished = wait([future], timeout=CLOSE_SECONDS)
         self.is_stuck = bool(unfinished)

@@ -507,6 +507,12 @@ class ReviewSerializer(serializers.Serializer[Any]):
         return {**attrs, "happened": happened}
 
 
+class CancelSerializer(serializers.Serializer[Any]):
+    """The body of POST /api/v1/tasks/{id}/cancel, which may be left out."""
+
+    force = TruthField(default=False, help_text="End it now, without asking its worker: `killed`.")
+
+
 class RetrySerializer(serializers.Serializer[Any]):
     """The body of POST /api/v1/tasks/{id}/retry, which may be left out."""
 

@@ -42,6 +42,7 @@ ACTS = {
     "queue.resume": "resumed",
     "task.answer": "answered",
     "task.cancel": "cancelled",
+    "task.kill": "stopped by force",
     "task.retry": "ran again",
     "task.run": "ran",
     "task.review": "decided about",

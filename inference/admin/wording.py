@@ -263,6 +263,11 @@ def was_cancelled_by(task: Task) -> str:
     return f"Cancelled by {who}" if who else "Cancelled"
 
 
+def was_killed_by(task: Task) -> str:
+    who = cause_name(task.cancel_cause)
+    return f"Killed by {who}" if who else "Killed"
+
+
 def ended_badly(task: Task) -> bool:
     return task.status in (TaskStatus.FAILED, TaskStatus.KILLED)
 

@@ -10,6 +10,7 @@ from inference.openapi.description import ANY_BYTES, Answer, Body, Operation, Pa
 from inference.serializers import (
     AnswerSerializer,
     BatchSerializer,
+    CancelSerializer,
     CsvQuerySerializer,
     RetrySerializer,
     ReviewSerializer,
@@ -260,9 +261,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "cancelTask",
         TASKS,
         "Cancel a task",
-        {200: Answer("It is cancelled, or its worker stops it within two seconds.", "Cancelled", examples.CANCELLED)},
+        {
+            200: Answer(
+                "It is cancelled or killed, or its worker stops it within two seconds.", "Cancelled", examples.CANCELLED
+            )
+        },
+        "A running task is asked to stop. With `force` it has ended when the answer comes, as `killed`, whatever its "
+        "worker does, also one that was asked before; an act that was begun may have happened (`outcome_unknown`).",
         scope=Scope.MANAGE,
         path_parameters=_TASK_ID,
+        body=Body(CancelSerializer, {"Ask its worker": {}, "By force": {"force": True}}, is_required=False),
         errors={404: _NO_TASK, 409: "The task has ended already."},
     ),
     ("POST", "/api/v1/tasks/{task_id}/answer"): Operation(

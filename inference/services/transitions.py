@@ -16,7 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DataError, IntegrityError, InternalError, ProgrammingError, connection, transaction
 from django.db.models import DurationField, ExpressionWrapper, F, IntegerField, Q
-from django.db.models.functions import Cast, Extract, Greatest, Least
+from django.db.models.functions import Cast, Coalesce, Extract, Greatest, Least
 
 from inference.models import LEASED, Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
 from inference.models.database_clock import StatementTimestamp
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 WORKER_LOST = "worker lost"
 WORKER_STOPPED = "worker stopped"
+KILLED = "stopped by force"
 # The cause of an attempt that a stop or a deploy interrupts.
 STOPPING = "shutdown"
 _LONGEST_DURATION_MS = 2**31 - 1.0
@@ -102,6 +103,26 @@ def cancel_queued(task: Task, *, cause: Mapping[str, Any]) -> None:
     """`queued` -> `cancelled`, of a row that the caller has locked."""
     asked = {"cancel_requested_at": StatementTimestamp(), "cancel_cause": dict(cause)}
     _end(task, TaskStatus.CANCELLED, cause=cause, error=None, **asked)
+
+
+def kill_leased(task: Task, *, cause: Mapping[str, Any]) -> TaskStatus:
+    """`allocated` or `running` -> `killed`, of a row that the caller has locked, whatever its worker does.
+
+    The database takes the lease with it, and tells the worker: every write of a worker names the status, so from here
+    on none is accepted. An act that was begun may have happened all the same.
+    """
+    asked_at = Coalesce(F("cancel_requested_at"), StatementTimestamp())
+    Task.objects.filter(id=task.id).update(cancel_requested_at=asked_at, cancel_cause=dict(cause))
+    where = _at_step(task) if task.status == TaskStatus.RUNNING else " before it began"
+    end = AttemptEnd(
+        status=TaskStatus.KILLED,
+        cause=cause,
+        error=KILLED + where,
+        output_data=task.output_data,
+        for_loop_status=task.for_loop_status,
+        final_screenshot_id=task.final_screenshot_id,
+    )
+    return _finish(task, end)
 
 
 def give_back(task_id: UUID, token: int, *, cause: Mapping[str, Any]) -> TaskStatus | None:

@@ -3,15 +3,17 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import transaction
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference.errors import TaskEndedError
-from inference.models import Artifact, Scope, Task
+from inference.models import ApiKey, Artifact, Scope, Task, TaskStatus
 from inference.queries import TaskFilter, find_task, list_ended_tasks, list_tasks, task_has_ended
 from inference.serializers import (
     AnswerSerializer,
+    CancelSerializer,
     Cursor,
     RetrySerializer,
     ReviewSerializer,
@@ -22,7 +24,8 @@ from inference.serializers import (
     task_object,
     task_summaries,
 )
-from inference.services.cancel import cancel_tasks
+from inference.services.audit import record_audit
+from inference.services.cancel import cancel_tasks, kill_tasks
 from inference.services.outcomes import DID_NOT_HAPPEN, HAPPENED, decide_outcome
 from inference.services.people import answer_request
 from inference.services.retry import retry_task
@@ -102,19 +105,38 @@ class TaskArtifactsView(ApiView):
 
 
 class TaskCancelView(ApiView):
-    """POST /api/v1/tasks/{id}/cancel: queued, it ends at once; running, its worker stops it within two seconds."""
+    """POST /api/v1/tasks/{id}/cancel: queued, it ends at once; running, its worker stops it within two seconds, or with
+    `force` it is killed at once, whatever its worker does."""
 
     scopes: ClassVar = {"POST": Scope.MANAGE}
 
     def post(self, request: Request, task_id: UUID) -> Response:
         key = api_key_of(request)
         find_task(task_id, key)
-        asked = cancel_tasks(Task.objects.filter(id=task_id), cause=cause_of(api_key=key))
+        body = CancelSerializer(data=json_object(request.data))
+        body.is_valid(raise_exception=True)
+        stop = self._kill if body.validated_data["force"] else self._cancel
+        stopped = stop(task_id, key)
         task = find_task(task_id, key)
-        if not asked and task.has_ended:
+        if not stopped and task.has_ended:
             raise TaskEndedError(f"Task {task.id} has already ended ({task.status}): nothing is left to cancel.")
-        message = "Task is cancelled" if task.has_ended else "Task is being stopped by its worker"
+        message = _STOPPED.get(task.status, "Task is being stopped by its worker")
         return Response({"success": True, "message": message, "task_id": str(task.id), "status": task.status})
+
+    @staticmethod
+    def _cancel(task_id: UUID, key: ApiKey | None) -> int:
+        return cancel_tasks(Task.objects.filter(id=task_id), cause=cause_of(api_key=key))
+
+    @staticmethod
+    def _kill(task_id: UUID, key: ApiKey | None) -> int:
+        with transaction.atomic():
+            killed = kill_tasks(Task.objects.filter(id=task_id), cause=cause_of(api_key=key))
+            if killed:
+                record_audit(actor=key or "anonymous", act="task.kill", target=f"task {task_id}")
+        return killed
+
+
+_STOPPED: dict[str, str] = {TaskStatus.CANCELLED: "Task is cancelled", TaskStatus.KILLED: "Task is stopped by force"}
 
 
 class TaskAnswerView(ApiView):

@@ -97,6 +97,72 @@ def test_cancel_stops_a_running_task_within_2_s(idle_server: Server) -> None:
     assert effect not in idle_server.portal.effects()
 
 
+def kill(server: Server, task_id: str) -> None:
+    """As `{"force": true}` does it; the task has ended when the answer comes."""
+    import requests
+
+    answer = requests.post(
+        f"{server.url}/api/v1/tasks/{task_id}/cancel",
+        headers={"x-api-key": server.key},
+        json={"force": True},
+        timeout=30,
+    )
+    assert (answer.status_code, answer.json()["status"]) == (200, "killed"), answer.text
+
+
+def test_a_killed_task_has_ended_at_once_and_its_worker_takes_the_next_one(forgetful_server: Server) -> None:
+    effect = f"killed-{uuid4().hex}"
+    task_id = forgetful_server.submit_effect(effect, seconds=60)
+    worker = forgetful_server.busy_worker()
+    wait_for(lambda: steps_of(forgetful_server, task_id), seconds=20, what="its first step has begun")
+    kill(forgetful_server, task_id)
+    before = all_of(forgetful_server, task_id)
+    # Its only worker is free at once, and is the same.
+    assert picked_up_in(forgetful_server) < 4
+    assert [each.pid for each in forgetful_server.workers()] == [worker.pid]
+    assert all_of(forgetful_server, task_id) == before
+    assert before[0]["error"].startswith("stopped by force at step ")
+    assert effect not in forgetful_server.portal.effects()
+
+
+def test_a_task_is_killed_at_once_while_its_worker_is_paused_and_nothing_changes_when_that_comes_back(
+    forgetful_server: Server,
+) -> None:
+    effect = f"killed-{uuid4().hex}"
+    task_id = forgetful_server.submit_effect(effect, seconds=60)
+    worker = forgetful_server.busy_worker()
+    wait_for(lambda: steps_of(forgetful_server, task_id), seconds=20, what="its first step has begun")
+    worker.suspend()
+    try:
+        kill(forgetful_server, task_id)
+        before = all_of(forgetful_server, task_id)
+    finally:
+        worker.resume()
+    assert picked_up_in(forgetful_server) < 8
+    assert all_of(forgetful_server, task_id) == before
+    assert effect not in forgetful_server.portal.effects()
+
+
+def test_a_worker_that_does_not_let_go_of_a_killed_task_is_killed_with_its_browser(forgetful_server: Server) -> None:
+    task_id = forgetful_server.submit_effect(f"killed-{uuid4().hex}", seconds=60)
+    worker = forgetful_server.busy_worker()
+    wait_for(lambda: steps_of(forgetful_server, task_id), seconds=20, what="its first step has begun")
+    family = [worker, *worker.children(recursive=True)]
+    worker.suspend()
+    kill(forgetful_server, task_id)
+    before = all_of(forgetful_server, task_id)
+    _, alive = psutil.wait_procs(family, timeout=25)
+    assert alive == [], "a worker that did not let go of its task, or its browser, is left"
+    task = forgetful_server.ended(forgetful_server.submit_effect(f"next-{uuid4().hex}"))
+    assert task["status"] == "success", task["error"]
+    assert all_of(forgetful_server, task_id) == before
+
+
+def all_of(server: Server, task_id: str) -> tuple[object, ...]:
+    events = server.sql("SELECT id, kind, status FROM inference_taskevent WHERE task_id = %s ORDER BY id", task_id)
+    return server.task(task_id), steps_of(server, task_id), events
+
+
 @pytest.fixture(scope="module")
 def hanging_server(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     from optexity_site import embedded_db

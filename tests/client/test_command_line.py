@@ -384,6 +384,9 @@ def test_what_a_page_says_does_not_reach_the_terminal(wire: Wire) -> None:
 def test_cancel_and_retry(wire: Wire) -> None:
     wire.says(Reply(200, {"success": True, "status": "cancelled"}))
     assert program(wire, "cancel", TASK).stdout == "cancelled\n"
+    wire.says(Reply(200, {"success": True, "status": "killed"}))
+    assert program(wire, "cancel", "--force", TASK).stdout == "killed\n"
+    assert wire.asked[-1].body == {"force": True}
     wire.says(refused(409, "has already ended"))
     assert program(wire, "cancel", TASK).exit_code == 1
     wire.says(Reply(202, ACCEPTED | {"task_id": OTHER_TASK, "previous_task_id": TASK}))

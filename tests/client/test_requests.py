@@ -92,6 +92,13 @@ def test_a_cancel_whose_answer_is_lost_is_not_sent_again(wire: Wire, kind: str) 
     assert paths(wire.asked) == [f"POST /api/v1/tasks/{TASK}/cancel"]
 
 
+def test_only_a_cancel_by_force_has_a_body(wire: Wire, kind: str) -> None:
+    wire.says(Reply(200, {"status": "running"}), Reply(200, {"status": "killed"}))
+    assert do(kind, wire.url, lambda client: client.handle(TASK).cancel()) == "running"
+    assert do(kind, wire.url, lambda client: client.handle(TASK).cancel(force=True)) == "killed"
+    assert [asked.body for asked in wire.asked] == [None, {"force": True}]
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [

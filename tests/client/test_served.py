@@ -113,6 +113,14 @@ def test_a_task_is_waited_for_until_it_is_cancelled(served: Served) -> None:
     assert served.do(lambda client: client.task(again.task_id)).task.previous_task_id == str(task.id)
 
 
+def test_a_task_that_a_worker_has_is_killed_by_force(served: Served) -> None:
+    task = make_task(automation=served.automation, input_parameters=VALUES, status="running")
+    assert served.do(lambda client: client.handle(str(task.id)).cancel()) == "running"
+    assert served.do(lambda client: client.handle(str(task.id)).cancel(force=True)) == "killed"
+    with pytest.raises(ConflictError):
+        served.do(lambda client: client.handle(str(task.id)).cancel(force=True))
+
+
 def test_lists_have_every_task_and_ended_ones_can_be_resumed(served: Served) -> None:
     tasks = [make_task(automation=served.automation, input_parameters=VALUES) for _ in range(5)]
     before = datetime.now(UTC) - timedelta(hours=1)

@@ -11,8 +11,9 @@ from pytest_django import Settings
 from executor import rescuer as rescuer_module
 from executor.broker import BackgroundBroker
 from executor.lease_owner import kill_worker, this_host
-from executor.rescuer import Rescuer, end_overrun, kill_silent_workers
+from executor.rescuer import LET_GO_SECONDS, Rescuer, end_overrun, kill_silent_workers
 from inference.models import Task, TaskStatus, WorkerHost
+from inference.services.cancel import kill_tasks
 from tests.factories import make_task
 from tests.inference.services.test_transitions import start_earlier
 
@@ -204,3 +205,47 @@ def test_a_worker_that_lost_its_task_and_says_nothing_is_killed(
             assert (process.poll() is None) == (not is_to_go) or process.wait(10) == -9
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("what_it_says", ["nothing", "idle", "has another task"])
+def test_a_worker_that_does_not_let_go_of_a_killed_task_is_killed(clocks: Clocks, what_it_says: str) -> None:
+    """Without waiting for a lease period: somebody said so."""
+    with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            owner = owner_of(process.pid)
+            task = make_task(status=TaskStatus.RUNNING, worker=owner)
+            WorkerHost.objects.create(owner=owner, host=this_host(), pid=process.pid, state="busy", task_id=task.id)
+            kill_tasks(Task.objects.all(), cause={"kind": "user", "id": "maya"})
+            rescuer = Rescuer()
+            look_for(rescuer, clocks, 2)
+            assert process.poll() is None  # it has a moment for it
+
+            let_time_pass(task, seconds=LET_GO_SECONDS)
+            if what_it_says == "idle":
+                WorkerHost.objects.update(state="idle", task_id=None)
+            elif what_it_says == "has another task":  # and could not write so into its row
+                make_task(status=TaskStatus.RUNNING, worker=owner)
+            look_for(rescuer, clocks, 2)
+
+            if what_it_says == "nothing":
+                assert process.wait(10) == -9
+            else:
+                assert process.poll() is None
+        finally:
+            process.kill()
+
+
+def let_time_pass(task: Task, *, seconds: float) -> None:
+    """It ended so long ago. The guard lets no instant go back, so the test does as its owner may."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE inference_task DISABLE TRIGGER USER")
+        cursor.execute(
+            "UPDATE inference_task SET created_at = created_at - make_interval(secs => %(s)s),"
+            " allocated_at = allocated_at - make_interval(secs => %(s)s),"
+            " started_at = started_at - make_interval(secs => %(s)s),"
+            " completed_at = completed_at - make_interval(secs => %(s)s) WHERE id = %(id)s",
+            {"s": seconds, "id": task.id},
+        )
+        cursor.execute("ALTER TABLE inference_task ENABLE TRIGGER USER")

@@ -1,5 +1,6 @@
 """One attempt as django-q2 calls it: what becomes of the task's row when it ends, is stopped, or is taken away."""
 
+import asyncio
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.db.models import F, Sum
 from django_q.exceptions import TimeoutException
+from playwright.async_api import BrowserContext
 from pytest_django import Settings
 
 from automation import load
@@ -30,9 +32,9 @@ from executor.loop import WorkerLoop
 from executor.recorder import Recorder
 from executor.runner import AttemptRunner
 from executor.worker import Stop, StoppedError, Supervisor, WorkerProcess
-from inference.models import CommitPoint, MetricCounter, Step, Task, TaskEvent, TaskStatus, WorkerHost
+from inference.models import Artifact, CommitPoint, MetricCounter, Step, Task, TaskEvent, TaskStatus, WorkerHost
 from inference.services import transitions
-from inference.services.cancel import cancel_tasks
+from inference.services.cancel import cancel_tasks, kill_tasks
 from inference.services.transitions import AttemptEnd
 from inference.telemetry import spans
 from inference.telemetry.counters import counters
@@ -170,6 +172,59 @@ def test_a_running_task_is_cancelled_within_two_seconds(run_claimed: Run) -> Non
     assert task.output_data == [{"unique_identifier": "said", "json_data": {"said": "before"}}]
 
 
+def test_a_task_is_cancelled_within_two_seconds_when_neither_its_context_closes_nor_its_last_writes_are_made(
+    run_claimed: Run, pool: BrowserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Recorder._write_batch
+    asked = threading.Event()
+    left_open: list[BrowserContext] = []
+
+    async def slow_write(recorder: Recorder, writes: list[Any]) -> None:
+        if asked.is_set():
+            await asyncio.sleep(30)
+        await write(recorder, writes)
+
+    async def slow_close(context: BrowserContext, **_: Any) -> None:
+        left_open.append(context)
+        await asyncio.sleep(30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "_write_batch", slow_write)
+        patched.setattr(BrowserContext, "close", slow_close)
+        task = queued(sleep(60))
+        running = run_claimed(task)
+        wait_for(lambda: is_running(task))
+        asked.set()
+        cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+        assert running.result(2) == "cancelled"
+    assert not is_running(task)
+    assert pool._is_suspect  # so the next task gets another browser; those of the other tests may have this one
+    [context] = left_open
+    worker.process().loop.submit(context.close()).result(10)
+    pool._is_suspect = False
+
+
+def test_how_a_cancelled_step_ended_is_kept_when_its_context_closes_slowly(
+    run_claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = BrowserContext.close
+
+    async def slow_close(context: BrowserContext, **options: Any) -> None:
+        await asyncio.sleep(0.8)
+        await close(context, **options)
+
+    monkeypatch.setattr(BrowserContext, "close", slow_close)
+    task = queued(sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    cancel_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+    assert running.result(5) == "cancelled"
+    step = Step.objects.get(task=task)
+    assert (step.status, step.error) == ("failed", "stopped")
+
+
 def test_a_task_that_was_cancelled_between_claim_and_start_never_begins(me: WorkerProcess) -> None:
     task = queued(say("never"))
     token = claim_task(owner=this_worker(), host="here", lease_seconds=20)[1]
@@ -177,6 +232,62 @@ def test_a_task_that_was_cancelled_between_claim_and_start_never_begins(me: Work
 
     assert worker.run(task.id, token) == "cancelled"
     assert not Step.objects.exists()
+
+
+@pytest.mark.parametrize("is_asked_before", [False, True])
+def test_a_task_that_is_killed_has_ended_at_once_and_its_worker_lets_go_and_writes_nothing(
+    run_claimed: Run, is_asked_before: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WORKER_HEARTBEAT_SECONDS = 60  # it is told, and does not look by chance
+    closed = threading.Event()
+    close = BrowserContext.close
+
+    async def close_and_tell(context: BrowserContext, **options: Any) -> None:
+        await close(context, **options)
+        closed.set()
+
+    monkeypatch.setattr(BrowserContext, "close", close_and_tell)
+    task = queued(say("before"), sleep(60))
+    running = run_claimed(task)
+    wait_for(lambda: is_running(task))
+    if is_asked_before:  # by somebody, and the word has not reached the worker
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE inference_task DISABLE TRIGGER inference_task_announce")
+            cursor.execute("UPDATE inference_task SET cancel_requested_at = statement_timestamp()")
+            cursor.execute("ALTER TABLE inference_task ENABLE TRIGGER inference_task_announce")
+    assert kill_tasks(Task.objects.all(), cause={"kind": "user", "id": "maya"}) == 1
+    written = what_is_written_of(task)
+
+    assert running.result(2) == "lease lost"
+    assert closed.is_set()
+    assert what_is_written_of(task) == written
+    task.refresh_from_db()
+    assert task.status == TaskStatus.KILLED
+    assert WorkerHost.objects.get(owner=this_worker()).state == "idle"
+
+    monkeypatch.setattr(BrowserContext, "close", close)
+    assert run_claimed(queued(say("next"))).result(30) == "success"
+
+
+def what_is_written_of(task: Task) -> list[Any]:
+    return [
+        list(Task.objects.filter(id=task.id).values()),
+        list(Step.objects.filter(task=task).values()),
+        list(TaskEvent.objects.filter(task=task).values()),
+        list(task.attempts.values()),
+        list(Artifact.objects.filter(task=task).values()),
+    ]
+
+
+def test_a_task_that_was_killed_between_claim_and_start_never_begins(me: WorkerProcess) -> None:
+    task = queued(say("never"))
+    token = claim_task(owner=this_worker(), host="here", lease_seconds=20)[1]
+    kill_tasks(Task.objects.all(), cause={"kind": "key", "id": "k1"})
+
+    assert worker.run(task.id, token) == "lease lost"
+    assert not Step.objects.exists()
+    task.refresh_from_db()
+    assert (task.status, task.error) == (TaskStatus.KILLED, "stopped by force before it began")
 
 
 def test_a_claim_whose_lease_is_gone_never_begins(me: WorkerProcess) -> None:

@@ -42,7 +42,7 @@ from inference.models import (
 )
 from inference.models.database_clock import StatementTimestamp
 from inference.services import transitions
-from inference.services.cancel import cancel_tasks
+from inference.services.cancel import cancel_tasks, kill_tasks
 from inference.services.pauses import of_automation, pause, resume
 from inference.services.retry import retry_task
 from inference.services.submit import submit_task
@@ -63,10 +63,12 @@ LEGAL = {
     ("allocated", "running"),
     ("allocated", "queued"),
     ("allocated", "cancelled"),
+    ("allocated", "killed"),
     ("running", "queued"),
     ("running", "success"),
     ("running", "failed"),
     ("running", "cancelled"),
+    ("running", "killed"),
 }
 
 
@@ -171,6 +173,7 @@ class Tasks(RuleBasedStateMachine):
             self.give_back: 1 if has_tokens else 0,
             self.commit: 1 if any(each.status == "running" for each in known) else 0,
             self.cancel: 1,
+            self.kill: 1,
             self.retry: 1,
             self.let_a_lease_run_out: 1 if leased else 0,
             self.rescue: 2 if any(each.is_lease_over for each in known) else 0,
@@ -244,6 +247,13 @@ class Tasks(RuleBasedStateMachine):
         if known.status == "queued":
             known.status = "cancelled"
         if asked:
+            known.is_cancel_requested = True
+
+    def kill(self, choices: Choices) -> None:
+        known = self._any(choices)
+        assert kill_tasks(Task.objects.filter(id=known.id), cause=CAUSE) == (known.status in ACTIVE)
+        if known.status in ACTIVE:
+            known.status = "cancelled" if known.status == "queued" else "killed"
             known.is_cancel_requested = True
 
     # --- operators

@@ -203,9 +203,10 @@ class AsyncTaskHandle:
         """The output data of the task once it has succeeded. Raises WaitTimeoutError and TaskFailedError."""
         return (await self.wait(timeout, check=True)).output_data
 
-    async def cancel(self) -> str:
-        """Have it stopped; the status that it has then. Raises ConflictError when it has ended already."""
-        return await self._run(operations.cancel_task(self.task_id, self._policy))
+    async def cancel(self, *, force: bool = False) -> str:
+        """Have it stopped by its worker, or with `force` end it now, whatever that does; the status that it has then.
+        Raises ConflictError when it has ended already."""
+        return await self._run(operations.cancel_task(self.task_id, self._policy, force=force))
 
     async def retry(self) -> "AsyncTaskHandle":
         """A new task with the same inputs. Raises ConflictError when this one has not ended."""

@@ -199,9 +199,10 @@ class TaskHandle:
         """The output data of the task once it has succeeded. Raises WaitTimeoutError and TaskFailedError."""
         return self.wait(timeout, check=True).output_data
 
-    def cancel(self) -> str:
-        """Have it stopped; the status that it has then. Raises ConflictError when it has ended already."""
-        return self._run(operations.cancel_task(self.task_id, self._policy))
+    def cancel(self, *, force: bool = False) -> str:
+        """Have it stopped by its worker, or with `force` end it now, whatever that does; the status that it has then.
+        Raises ConflictError when it has ended already."""
+        return self._run(operations.cancel_task(self.task_id, self._policy, force=force))
 
     def retry(self) -> "TaskHandle":
         """A new task with the same inputs. Raises ConflictError when this one has not ended."""

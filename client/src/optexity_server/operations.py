@@ -150,9 +150,10 @@ def list_artifacts(task_id: str, kind: type[Artifact], policy: RetryPolicy) -> O
     return read_list(kind, told, "artifacts")
 
 
-def cancel_task(task_id: str, policy: RetryPolicy) -> Operation[str]:
+def cancel_task(task_id: str, policy: RetryPolicy, *, force: bool = False) -> Operation[str]:
     """The status that the task has then."""
-    told = (yield from ask(Call("POST", task_path(task_id, "/cancel")), policy)).json()
+    call = Call("POST", task_path(task_id, "/cancel"), body={"force": True} if force else None)
+    told = (yield from ask(call, policy)).json()
     return _text(told, "status")
 
 

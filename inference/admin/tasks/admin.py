@@ -44,7 +44,7 @@ from inference.admin.wording import counted, short_id
 from inference.errors import InferenceError, NothingAskedError, NothingToDecideError
 from inference.models import Artifact, CommitPoint, PersonRequest, Task
 from inference.services.audit import record_audit
-from inference.services.cancel import cancel_tasks
+from inference.services.cancel import cancel_tasks, kill_tasks
 from inference.services.outcomes import decide_outcome
 from inference.services.people import MAX_NOTE_CHARACTERS, answer_request
 from inference.services.retry import retry_task
@@ -68,6 +68,7 @@ class TaskAdmin(DashboardAdmin):
             path("<uuid:task_id>/live/", view(self.page_live), name="inference_task_page_live"),
             path("<uuid:task_id>/step/<str:key>/", view(self.step), name="inference_task_step"),
             path("<uuid:task_id>/cancel/", view(require_POST(self.cancel)), name="inference_task_cancel"),
+            path("<uuid:task_id>/kill/", view(self.kill), name="inference_task_kill"),
             path("<uuid:task_id>/answer/", view(require_POST(self.answer)), name="inference_task_answer"),
             path("<uuid:task_id>/retry/", view(self.retry), name="inference_task_retry"),
             path("<uuid:task_id>/review/", view(require_POST(self.review)), name="inference_task_review"),
@@ -163,6 +164,28 @@ class TaskAdmin(DashboardAdmin):
         else:
             messages.warning(request, f"{task} has ended, or was asked to stop before; nothing was changed.")
         return redirect(task_url(task.id))
+
+    @only_if(may_cancel_tasks)
+    def kill(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
+        """GET asks for confirmation, naming the task; POST ends it by force."""
+        task = self._task(task_id)
+        if request.method == "POST":
+            if self._kill(request, task):
+                messages.success(request, f"{task} is stopped by force.")
+            else:
+                messages.warning(request, f"{task} had ended before; nothing was changed.")
+            return redirect(task_url(task.id))
+        context = self._context(request) | {
+            "title": "Kill",
+            "crumbs": [
+                {"title": "Tasks", "link": reverse("admin:inference_task_changelist")},
+                {"title": str(task), "link": task_url(task.id)},
+            ],
+            "task": task,
+            "short_id": short_id(task.id),
+            "begun": [point.label or point.path for point in CommitPoint.objects.filter(task=task, finished_at=None)],
+        }
+        return TemplateResponse(request, "inference/tasks/kill.html", context)
 
     @only_if(may_cancel_tasks)
     def answer(self, request: HttpRequest, task_id: UUID) -> HttpResponseBase:
@@ -270,6 +293,14 @@ class TaskAdmin(DashboardAdmin):
                 record_audit(
                     actor=user, act="task.cancel", target=target, data={"tasks": [str(each) for each in task_ids]}
                 )
+        return count
+
+    def _kill(self, request: HttpRequest, task: Task) -> int:
+        user = person(request)
+        with transaction.atomic():
+            count = kill_tasks(Task.objects.filter(pk=task.id), cause={"kind": "user", "id": user.get_username()})
+            if count:
+                record_audit(actor=user, act="task.kill", target=f"task {task.id}")
         return count
 
     def _run_again(self, request: HttpRequest, task: Task, *, is_confirmed: bool = False) -> HttpResponseRedirect:

@@ -55,6 +55,7 @@ from inference.admin.wording import (
     spoken_duration,
     task_pill,
     was_cancelled_by,
+    was_killed_by,
 )
 from inference.models import Artifact, Attempt, CommitPoint, Step, StepStatus, Task, TaskEvent, TaskStatus
 from inference.queries import last_picture, open_request
@@ -233,6 +234,7 @@ class TaskPage:
             "last_picture": picture_url(last_picture(task)) if needs_review(task) else "",
             "has_begun_commit": bool(self.commit_points),
             "may_cancel_now": not task.has_ended and task.cancel_requested_at is None,
+            "may_kill_now": not task.has_ended and task.cancel_requested_at is not None,
             "progress": self._progress(),
             "page_url": task_url(task.id),
             "pause_key": self.waiting.pause.key if self.waiting and self.waiting.pause else "",
@@ -300,6 +302,9 @@ class TaskPage:
             return self._why_unknown()
         if task.status == TaskStatus.QUEUED:
             return self._why_queued()
+        if task.status == TaskStatus.KILLED:
+            error = sentence(first_line(task.error)) or "Stopped by force"
+            return Why("killed", was_killed_by(task), (f"{error.rstrip('.')}.",), "", self._commit_facts(), "")
         if ended_badly(task):
             return self._why_failed()
         if task.status == TaskStatus.CANCELLED:

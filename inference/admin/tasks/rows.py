@@ -30,6 +30,7 @@ from inference.admin.wording import (
     task_pill,
     task_state,
     was_cancelled_by,
+    was_killed_by,
 )
 from inference.models import PersonRequest, Step, StepStatus, Task, TaskStatus
 from inference.queue_state import QueueState, WaitingFor, read_state, reason_of
@@ -237,6 +238,8 @@ def _fact(task: Task, step: Step | None, queue: QueueState | None) -> tuple[str,
             return "", _output_fact(task)
         case TaskStatus.CANCELLED if not needs_review(task):
             return "", was_cancelled_by(task)
+        case TaskStatus.KILLED if not needs_review(task):
+            return "", error_line(task.error) or was_killed_by(task)
     if step is not None:
         return step_name(step), failure_words(step.label, step.error) or error_line(task.error)
     if task.status == TaskStatus.SUCCESS:

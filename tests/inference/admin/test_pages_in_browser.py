@@ -37,6 +37,7 @@ def our_pages(seeded: Seeded) -> dict[str, str]:
         "review": f"inference/task/{seeded.review.id}/change/",
         "success": f"inference/task/{seeded.success.id}/change/",
         "retry": f"inference/task/{seeded.review.id}/retry/",
+        "kill": f"inference/task/{seeded.running.id}/kill/",
         "automations": "inference/automation/",
         "automation": f"inference/automation/{seeded.claims.pk}/change/?from={seeded.failed.id}",
         "old version": f"inference/automation/{seeded.claims.pk}/change/?version=1",

@@ -153,6 +153,57 @@ def test_cancel_asks_a_running_task_to_stop(maya: Client, seeded: Seeded) -> Non
     assert seeded.running.cancel_requested_at is not None
 
 
+def kill_url(task: Task) -> str:
+    return reverse("admin:inference_task_kill", args=(task.id,))
+
+
+def test_kill_is_offered_once_a_task_was_asked_to_stop(maya: Client, seeded: Seeded) -> None:
+    assert kill_url(seeded.running) not in html_of(maya, seeded.running)
+    maya.post(reverse("admin:inference_task_cancel", args=(seeded.running.id,)))
+    assert kill_url(seeded.running) in html_of(maya, seeded.running)
+    assert kill_url(seeded.running) not in html_of(client_of(staff("view_task")), seeded.running)
+
+
+def test_a_kill_is_confirmed_on_a_page_that_names_the_task_and_what_was_begun(maya: Client, seeded: Seeded) -> None:
+    page = maya.get(kill_url(seeded.running)).content.decode()
+    assert f"Kill {seeded.running.endpoint_name} …{str(seeded.running.id)[-8:]}?" in page
+    assert "An act that was begun may have happened all the same." in page
+    seeded.running.refresh_from_db()
+    assert not seeded.running.has_ended
+
+    CommitPoint.objects.create(task=seeded.running, attempt=1, path="nodes[7]", label="Click “Submit claim”")
+    page = maya.get(kill_url(seeded.running)).content.decode()
+    assert "Click “Submit claim” was begun, and nobody saw it finish" in page
+
+
+def test_a_kill_ends_the_task_and_goes_to_the_audit_log(maya: Client, seeded: Seeded) -> None:
+    maya.post(reverse("admin:inference_task_cancel", args=(seeded.running.id,)))
+    answer = maya.post(kill_url(seeded.running), follow=True)
+    html = answer.content.decode()
+    assert "is stopped by force." in html
+    assert "Killed by maya" in html
+    assert kill_url(seeded.running) not in html
+    seeded.running.refresh_from_db()
+    assert (seeded.running.status, seeded.running.cancel_cause) == ("killed", {"kind": "user", "id": "maya"})
+    audit = AuditEvent.objects.latest("id")
+    assert (audit.actor, audit.act, audit.target) == ("maya", "task.kill", f"task {seeded.running.id}")
+
+    assert "It has ended already" in maya.get(kill_url(seeded.running)).content.decode()
+    assert "had ended before" in maya.post(kill_url(seeded.running), follow=True).content.decode()
+    assert AuditEvent.objects.latest("id") == audit
+
+
+def test_only_who_may_cancel_may_kill(seeded: Seeded) -> None:
+    reader = client_of(staff("view_task"))
+    assert reader.get(kill_url(seeded.running)).status_code == 403
+    assert reader.post(kill_url(seeded.running)).status_code == 403
+    guarded = Client(enforce_csrf_checks=True)
+    guarded.force_login(seeded.admin)
+    assert guarded.post(kill_url(seeded.running)).status_code == 403
+    seeded.running.refresh_from_db()
+    assert not seeded.running.has_ended
+
+
 def test_nothing_is_changed_by_following_a_link(maya: Client, seeded: Seeded) -> None:
     for name, task in (("cancel", seeded.running), ("review", seeded.review)):
         assert maya.get(reverse(f"admin:inference_task_{name}", args=(task.id,))).status_code == 405

@@ -27,6 +27,7 @@ LEGAL = {
     ("allocated", "running"),
     ("allocated", "queued"),
     ("allocated", "cancelled"),
+    ("allocated", "killed"),
     ("running", "queued"),
     ("running", "success"),
     ("running", "failed"),

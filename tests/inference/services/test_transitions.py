@@ -4,11 +4,12 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from inference.models import Attempt, CommitPoint, StepStatus, Task, TaskEvent, TaskStatus
+from inference.models import Attempt, CommitPoint, ConcurrencySlot, StepStatus, Task, TaskEvent, TaskStatus
+from inference.models.database_clock import StatementTimestamp
 from inference.services import transitions
-from inference.services.cancel import cancel_tasks
+from inference.services.cancel import cancel_tasks, kill_tasks
 from inference.services.transitions import AttemptEnd
-from tests.factories import make_step, make_task
+from tests.factories import make_person_request, make_step, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -193,6 +194,108 @@ def test_cancel_ends_a_queued_task_at_once_and_asks_a_running_one() -> None:
     lease = transitions.renew_lease(running.id, running.lease_token, lease_seconds=20)
     assert lease is not None
     assert lease.cancel_cause == cause
+
+
+MAYA = {"kind": "user", "id": "maya"}
+
+
+@pytest.mark.parametrize("is_asked_before", [False, True])
+def test_a_running_task_is_killed_at_once_with_all_that_is_known_of_it(is_asked_before: bool) -> None:
+    task = running_task(output_data=[{"text": "so far"}], for_loop_status=[[{"n": 1}]], max_retries=3)
+    step = make_step(task, status=StepStatus.RUNNING, label="Click “Save”", index=3)
+    if is_asked_before:
+        cancel_tasks(Task.objects.all(), cause=CAUSE)
+
+    assert kill_tasks(Task.objects.all(), cause=MAYA) == 1
+
+    task.refresh_from_db()
+    step.refresh_from_db()
+    attempt = task.attempts.get()
+    assert task.status == TaskStatus.KILLED
+    assert task.error == "stopped by force at step 3 (Click “Save”), for 0 s"
+    assert (task.output_data, task.for_loop_status) == ([{"text": "so far"}], [[{"n": 1}]])
+    assert (task.cancel_cause, task.outcome_unknown) == (MAYA, False)
+    assert task.started_at <= task.cancel_requested_at <= task.completed_at  # type: ignore[operator]
+    assert (task.lease_owner, task.lease_expires_at) == (None, None)
+    assert (step.status, step.error) == (StepStatus.FAILED, task.error)
+    assert (attempt.cause, attempt.error, attempt.ended_at is not None) == ("user", task.error, True)
+    event = task.events.latest("id")
+    assert (event.kind, event.status, event.cause, event.data) == ("status", "killed", MAYA, {"error": task.error})
+
+
+def test_one_that_has_not_begun_is_killed_too_and_one_that_waits_is_cancelled() -> None:
+    waiting, claimed = make_task(), make_task(status=TaskStatus.ALLOCATED)
+    ended = make_task(status=TaskStatus.FAILED, error="it broke")
+
+    assert kill_tasks(Task.objects.all(), cause=MAYA) == 2
+
+    rows = Task.objects.in_bulk()
+    assert (rows[waiting.id].status, rows[waiting.id].error) == (TaskStatus.CANCELLED, None)
+    assert (rows[claimed.id].status, rows[claimed.id].error) == (TaskStatus.KILLED, "stopped by force before it began")
+    assert (rows[ended.id].status, rows[ended.id].error) == (TaskStatus.FAILED, "it broke")
+    assert not Attempt.objects.filter(ended_at=None).exists()
+    assert kill_tasks(Task.objects.all(), cause=MAYA) == 0
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_task_that_is_killed_in_an_act_is_of_an_unknown_outcome(is_finished: bool) -> None:
+    task = running_task()
+    CommitPoint.objects.create(
+        task=task, attempt=1, path="nodes[0]", finished_at=StatementTimestamp() if is_finished else None
+    )
+    kill_tasks(Task.objects.all(), cause=MAYA)
+    task.refresh_from_db()
+    assert task.outcome_unknown == (not is_finished)
+
+
+def test_nothing_that_its_worker_says_is_taken_once_a_task_is_killed() -> None:
+    task, claimed = running_task(), make_task(status=TaskStatus.ALLOCATED)
+    kill_tasks(Task.objects.all(), cause=MAYA)
+    before = list(Task.objects.order_by("id").values()), list(Attempt.objects.order_by("id").values())
+    token, owner = task.lease_token, "test-host:1:1"
+
+    assert transitions.renew_lease(task.id, token, lease_seconds=20) is None
+    assert transitions.finish_attempt(task.id, token, AttemptEnd(status=TaskStatus.SUCCESS, cause=CAUSE)) is None
+    assert transitions.give_back(claimed.id, claimed.lease_token, cause=CAUSE) is None
+    assert not transitions.start_attempt(claimed.id, claimed.lease_token)
+    assert not transitions.has_started(task.id, token, owner=owner)
+    transitions.mark_stopping(task.id, token)
+    assert transitions.rescue_expired() == 0
+
+    assert (list(Task.objects.order_by("id").values()), list(Attempt.objects.order_by("id").values())) == before
+
+
+def test_a_question_of_a_killed_task_is_withdrawn() -> None:
+    request = make_person_request(running_task())
+    kill_tasks(Task.objects.all(), cause=MAYA)
+    request.refresh_from_db()
+    assert request.outcome == "withdrawn"
+
+
+def test_a_killed_task_gives_its_places_back() -> None:
+    ConcurrencySlot.objects.create(key="automation:1", running=2)
+    for status in (TaskStatus.ALLOCATED, TaskStatus.RUNNING):
+        Task.objects.filter(id=make_task(status=status).id).update(held_slots=["automation:1"])
+    kill_tasks(Task.objects.all(), cause=MAYA)
+    assert ConcurrencySlot.objects.get().running == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_asked_before", [False, True])
+@pytest.mark.parametrize("status", [TaskStatus.ALLOCATED, TaskStatus.RUNNING])
+def test_a_kill_is_announced_to_its_worker_and_to_who_waits_or_looks(status: str, is_asked_before: bool) -> None:
+    task = make_task(status=status)
+    if is_asked_before:
+        cancel_tasks(Task.objects.all(), cause=CAUSE)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("LISTEN task_cancelled; LISTEN task_ended; LISTEN task_changed")
+        kill_tasks(Task.objects.all(), cause=MAYA)
+        told = {(each.channel, each.payload) for each in other.connection.notifies(timeout=5, stop_after=3)}
+    finally:
+        other.close()
+    assert told == {(channel, str(task.id)) for channel in ("task_cancelled", "task_ended", "task_changed")}
 
 
 def test_a_task_cancelled_between_claim_and_start_never_starts() -> None:

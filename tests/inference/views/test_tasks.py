@@ -1,6 +1,7 @@
 """Reading and steering tasks over HTTP."""
 
 import base64
+import json
 import re
 import threading
 import uuid
@@ -15,7 +16,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from inference.models import Artifact, Automation, Task, TaskEvent
+from inference.models import Artifact, AuditEvent, Automation, Task, TaskEvent
 from inference.queries import ListPosition, TaskFilter, list_ended_tasks, list_tasks
 from inference.serializers import task_summaries
 from inference.services import artifact_links
@@ -251,6 +252,76 @@ def test_ended_task_cannot_be_cancelled(api: ApiClient, status: str) -> None:
     task = make_task(status=status)
 
     assert_error(api.post(f"/api/v1/tasks/{task.id}/cancel"), 409, f"Task {task.id} has already ended ({status})")
+
+
+@pytest.mark.parametrize("is_asked_before", [False, True])
+@pytest.mark.parametrize("status", ["allocated", "running"])
+def test_with_force_a_task_is_killed_at_once(api: ApiClient, status: str, is_asked_before: bool) -> None:
+    task = make_task(status=status)
+    if is_asked_before:
+        assert api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": False}).json()["status"] == status
+
+    response = api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": True})
+
+    task.refresh_from_db()
+    assert response.status_code == 200
+    assert response.json() == {
+        "success": True,
+        "message": "Task is stopped by force",
+        "task_id": str(task.id),
+        "status": "killed",
+    }
+    assert task.status == "killed"
+    cause = {"kind": "key", "id": api.key[4:12]}
+    assert (task.cancel_cause, TaskEvent.objects.filter(task=task).latest("id").cause) == (cause, cause)
+    audit = AuditEvent.objects.get(act="task.kill", target=f"task {task.id}")
+    assert audit.actor == api.key[:12]
+    answer = api.get(f"/api/v1/tasks/{task.id}").json()
+    assert (answer["status"], answer["error"].split(" at ")[0].split(" before ")[0]) == ("killed", "stopped by force")
+    assert_error(
+        api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": True}),
+        409,
+        f"Task {task.id} has already ended (killed)",
+    )
+
+
+def test_with_force_a_queued_task_is_cancelled(api: ApiClient) -> None:
+    task = make_task()
+    response = api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": True})
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "cancelled", "killed"])
+def test_force_does_not_change_what_has_ended(api: ApiClient, status: str) -> None:
+    task = make_task(status=status)
+    assert_error(api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": True}), 409)
+    assert not AuditEvent.objects.filter(act="task.kill").exists()
+
+
+@pytest.mark.parametrize("force", [1, 0, "true", "yes", None, [], {}])
+def test_force_is_true_or_false_and_nothing_else(api: ApiClient, force: object) -> None:
+    task = make_task(status="running")
+    assert_error(api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": force}), 400, "force must be true or false")
+    task.refresh_from_db()
+    assert (task.status, task.cancel_requested_at) == ("running", None)
+
+
+@pytest.mark.parametrize("body", [[], [True], True, "force", 1, None])
+def test_a_cancel_takes_an_object_or_nothing(api: ApiClient, body: object) -> None:
+    task = make_task(status="running")
+    sent = {"data": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+    assert_error(api.post(f"/api/v1/tasks/{task.id}/cancel", **sent), 400)
+    task.refresh_from_db()
+    assert task.cancel_requested_at is None
+
+
+def test_force_needs_the_scope_of_a_cancel(api: ApiClient) -> None:
+    task = make_task(status="running")
+    _, reader = make_key(scopes=["read"])
+    answer = api.post(f"/api/v1/tasks/{task.id}/cancel", json={"force": True}, headers={"x-api-key": reader})
+    assert_error(answer, 403)
+    task.refresh_from_db()
+    assert task.status == "running"
 
 
 def test_cancel_twice_of_a_queued_task_is_a_conflict(api: ApiClient) -> None:

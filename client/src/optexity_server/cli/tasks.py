@@ -50,11 +50,12 @@ def logs(session: Session, task_id: UUID, follow: bool, timeout: float | None) -
 
 @click.command()
 @task_argument
+@click.option("--force", is_flag=True, help="End it now, whatever its worker does; it is killed then, not cancelled.")
 @server_command
-def cancel(session: Session, task_id: UUID) -> None:
+def cancel(session: Session, task_id: UUID, force: bool) -> None:
     """Have TASK stopped. One that has ended already is refused."""
     with session.client() as client:
-        status = client.handle(str(task_id)).cancel()
+        status = client.handle(str(task_id)).cancel(force=force)
     session.output.result({"task_id": str(task_id), "status": status}, status)
 
 
