@@ -5,8 +5,9 @@ BENCH_LANE is "off" (each submission goes through Django), or how many batches o
 
 import os
 
-from inference.views import express
-from optexity_site import wsgi
+from optexity_site import wsgi  # before all that needs Django's settings, which it reads
+
+from inference.views import express  # isort: skip
 
 _lane = os.environ.get("BENCH_LANE", str(express.BATCHES_PER_GROUP))
 

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 # Names of Chromium and Chrome on PATH, the freer one first.
 _ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _BUNDLED = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
+WORN_OUT = "worn_out"
 _CLOSE_SECONDS = 1.0
 _LAUNCH_SECONDS = 60.0
 # A page that nobody comes back to costs memory, and is signed in to something. What it knew is stored anyway.
@@ -276,7 +277,7 @@ class BrowserPool:
         elif not self.is_healthy():
             await self.restart(reason="crashed")
         elif self._is_worn_out():
-            await self.restart(reason="worn_out")
+            await self.restart(reason=WORN_OUT)
         options = self._last_options = ContextOptions.of(automation)
         self._begin_task(on_document, report, upstream)
         try:
@@ -410,6 +411,9 @@ class BrowserPool:
         counters.count(BROWSER_RESTARTS, reason)
         async with self._starting:
             await self._close_browser()
+            if reason == WORN_OUT:
+                # The driver collects as much over the tasks as the browser does.
+                await self._stop_playwright()
             await self._start_anew_if_needed()
 
     async def close(self) -> None:

@@ -116,10 +116,11 @@ def test_a_worn_out_browser_is_replaced_between_two_tasks(
 
     worker_loop.submit(use()).result(60)
     own_pool._tasks_of_browser = 9  # memory is looked at before every tenth task
-    first = own_pool._browser
+    first, driver = own_pool._browser, own_pool._driver
     worker_loop.submit(use()).result(60)
 
     assert own_pool._browser is not first
+    assert driver is not None and not driver.is_running()
     assert own_pool.is_healthy()
 
 
