@@ -8,8 +8,9 @@ from typing import cast
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import F, Func, IntegerField, Q, QuerySet
+from django.db.models import BooleanField, F, Func, IntegerField, OuterRef, Q, QuerySet, UUIDField
 
 from inference.errors import NotFoundError
 from inference.models import (
@@ -24,7 +25,7 @@ from inference.models import (
     TaskStatus,
 )
 from inference.queue_state import WORKER_SEEN_SECONDS
-from inference.visibility import may_use
+from inference.visibility import has_list, may_use
 
 # A worker ends an attempt at its limit by itself; so much later something is stuck.
 OVERRUN_GRACE_SECONDS = 60
@@ -32,6 +33,8 @@ OVERRUN_GRACE_SECONDS = 60
 WALK_PAGE = 200
 WALK_BYTES = 4 * 1024 * 1024
 _LARGE = ("input_parameters", "output_data")
+# What a list does not tell, and can be large.
+_UNLISTED = (*_LARGE, "secure_parameters", "unique_parameter_names", "for_loop_status", "token_usage", "notes")
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ class ListPosition:
 
 def list_tasks(api_key: ApiKey | None, wanted: TaskFilter, *, after: ListPosition | None, limit: int) -> list[Task]:
     """At most `limit` tasks, newest first, that come after the task at `after` (its created_at)."""
-    return list(_newest_first(api_key, wanted, after)[:limit])
+    return list(_newest_first(api_key, wanted, after, limit).defer(*_UNLISTED, "version__document"))
 
 
 def list_ended_tasks(
@@ -187,7 +190,7 @@ def list_ended_tasks(
     """At most `limit` tasks in the order of their ends, first one first, that come after the one at `after` (its
     completed_at). None that ended before one of these is ever listed later: who goes on from the last one has all.
     """
-    return list(_in_order_of_ends(api_key, wanted, after)[:limit])
+    return list(_in_order_of_ends(api_key, wanted, after, limit).defer(*_UNLISTED, "version__document"))
 
 
 def walk_tasks(
@@ -198,8 +201,8 @@ def walk_tasks(
     choose = _in_order_of_ends if by_end else _newest_first
     stored_bytes = sum((_stored_bytes(name) for name in _LARGE[1:]), start=_stored_bytes(_LARGE[0]))
     while True:
-        tasks = choose(api_key, wanted, after).defer(*_LARGE, "for_loop_status", "version__document")
-        page = list(tasks.annotate(stored_bytes=stored_bytes)[:WALK_PAGE])
+        tasks = choose(api_key, wanted, after, WALK_PAGE).defer(*_LARGE, "for_loop_status", "version__document")
+        page = list(tasks.annotate(stored_bytes=stored_bytes))
         if not page:
             return
         for group in _groups(page):
@@ -251,35 +254,83 @@ def settled_until() -> datetime:
     return cast("datetime", instant)
 
 
-def _newest_first(api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None) -> QuerySet[Task]:
-    tasks = _filtered(api_key, wanted)
+def _newest_first(api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None, limit: int) -> QuerySet[Task]:
+    conditions = _conditions(wanted)
     if after is not None:
         # The first half alone is what the index starts at, so that depth costs nothing.
-        tasks = tasks.filter(created_at__lte=after.instant).exclude(created_at=after.instant, id__gte=after.task_id)
-    return tasks.order_by("-created_at", "-id")
+        conditions &= Q(created_at__lte=after.instant) & ~Q(created_at=after.instant, id__gte=after.task_id)
+    states = [Q()] if wanted.status is None else [Q(status=wanted.status)]
+    return _page(_chosen_automations(api_key, wanted), conditions, states, ("-created_at", "-id"), limit)
 
 
-def _in_order_of_ends(api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None) -> QuerySet[Task]:
+def _in_order_of_ends(
+    api_key: ApiKey | None, wanted: TaskFilter, after: ListPosition | None, limit: int
+) -> QuerySet[Task]:
     # A statement of its own, before the one that reads: what has committed by now is seen by that one.
-    until = settled_until()
-    tasks = _filtered(api_key, wanted).filter(completed_at__lt=until)
+    conditions = _conditions(wanted) & Q(completed_at__lt=settled_until())
     if after is not None:
-        tasks = tasks.filter(completed_at__gte=after.instant).exclude(completed_at=after.instant, id__lte=after.task_id)
-    return tasks.order_by("completed_at", "id")
+        conditions &= Q(completed_at__gte=after.instant) & ~Q(completed_at=after.instant, id__lte=after.task_id)
+    automations = _chosen_automations(api_key, wanted)
+    if wanted.status is not None:
+        states = [Q(status=wanted.status)]
+    elif automations is None:
+        states = [Q()]
+    else:
+        # An index of the ends of an automation alone would cost each end, and save a few rows of four lists.
+        states = [Q(status=each) for each in ENDED]
+    return _page(automations, conditions, states, ("completed_at", "id"), limit)
 
 
-def _filtered(api_key: ApiKey | None, wanted: TaskFilter) -> QuerySet[Task]:
-    tasks = visible_tasks(api_key).select_related("version", "api_key", "automation").defer("version__document")
+def _chosen_automations(api_key: ApiKey | None, wanted: TaskFilter) -> QuerySet[Automation] | None:
+    """Those of a list; None: all. One name may be that of several, of which one is active."""
+    if wanted.endpoint_name is not None:
+        return Automation.objects.filter(may_use(api_key), endpoint_name=wanted.endpoint_name)
+    return Automation.objects.filter(may_use(api_key)) if has_list(api_key) else None
+
+
+def _page(
+    automations: QuerySet[Automation] | None,
+    conditions: Q,
+    states: Sequence[Q],
+    order: tuple[str, str],
+    limit: int,
+) -> QuerySet[Task]:
+    """The first `limit` tasks in `order` that are of one of `states`, which is a single one for all automations.
+
+    Of certain automations each is a list of its own, read from its own index up to `limit`, and the first ones of all
+    these are taken. One condition for all of them would be looked for in the list of all tasks, or everything that
+    fits it would be sorted.
+    """
+    tasks = Task.objects.select_related("version", "api_key", "automation")
+    if automations is None:
+        (state,) = states
+        return tasks.filter(conditions & state).order_by(*order)[:limit]
+    # One of an array, not equal, because what is equal needs no order: then the list of all tasks would do as well, and
+    # be gone through to its end for an automation that has not been used for long.
+    of_one = Task.objects.filter(_is_any_of("automation_id", OuterRef("pk")), conditions)
+    of_one = of_one.order_by("automation_id", *order)
+    lists = [ArraySubquery(of_one.filter(state).values("id")[:limit]) for state in states]
+    found = Func(*lists, function="unnest", arg_joiner=" || ", output_field=UUIDField())
+    return tasks.filter(id__in=automations.values(found=found)).order_by(*order)[:limit]
+
+
+def _is_any_of(column: str, *values: OuterRef) -> Func:
+    """An array even of one value, which PostgreSQL estimates as it does equality, and IN would not be."""
+    array = Func(*values, template="(ARRAY[%(expressions)s])")
+    return Func(F(column), array, template="(%(expressions)s)", arg_joiner=" = ANY ", output_field=BooleanField())
+
+
+def _conditions(wanted: TaskFilter) -> Q:
+    """All but the automation and the status."""
     conditions = {
-        "status": wanted.status,
-        "endpoint_name": wanted.endpoint_name,
         "dedup_hash": None if wanted.dedup_key is None else hashlib.sha256(wanted.dedup_key.encode()).hexdigest(),
         "created_at__gt": wanted.created_after,
         "created_at__lt": wanted.created_before,
         "completed_at__gt": wanted.ended_after,
     }
+    chosen = Q(**{name: value for name, value in conditions.items() if value is not None})
+    if wanted.needs_review is None:
+        return chosen
     # As the partial index task_needs_review has it; what is left out of the other lists is few.
     open_outcome = Q(outcome_unknown=True, review__isnull=True)
-    if wanted.needs_review is not None:
-        tasks = tasks.filter(open_outcome if wanted.needs_review else ~open_outcome)
-    return tasks.filter(**{name: value for name, value in conditions.items() if value is not None})
+    return chosen & (open_outcome if wanted.needs_review else ~open_outcome)

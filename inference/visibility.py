@@ -24,3 +24,8 @@ def may_use(api_key: ApiKey | None, automation: str = "") -> Q:
     lookup = f"{automation}_id__in" if automation else "id__in"
     # The first half depends on the key alone: PostgreSQL answers it once per statement.
     return Q(~Exists(chosen)) | Q(**{lookup: chosen.values("automation_id")})
+
+
+def has_list(api_key: ApiKey | None) -> bool:
+    """Whether `api_key` may use certain automations only."""
+    return api_key is not None and api_key.automations.exists()

@@ -23,7 +23,8 @@ class Task(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    automation = models.ForeignKey(Automation, on_delete=models.PROTECT, related_name="tasks")
+    # Without an index of its own: others begin with it.
+    automation = models.ForeignKey(Automation, on_delete=models.PROTECT, related_name="tasks", db_index=False)
     version = models.ForeignKey(AutomationVersion, on_delete=models.PROTECT, related_name="tasks")
     endpoint_name = models.CharField(max_length=255, help_text="The name it was submitted under.")
     api_key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks")
@@ -175,13 +176,25 @@ class Task(models.Model):
             ),
             # The rescuer: leases that have run out.
             models.Index(fields=("lease_expires_at",), condition=Q(status__in=LEASED), name="task_lease_expiry"),
-            # Lists: newest first, of all, of a status, of an automation.
+            # Lists: newest first, of all, of a status, of an automation, of both, of a dedup key.
             models.Index(fields=("-created_at", "-id"), name="task_newest_first"),
             models.Index(fields=("status", "-created_at", "-id"), name="task_newest_first_by_status"),
             models.Index(fields=("automation", "-created_at", "-id"), name="task_newest_by_automation"),
-            # Lists: what has ended, in that order.
+            models.Index(fields=("automation", "status", "-created_at", "-id"), name="task_by_automation_and_status"),
+            models.Index(fields=("dedup_hash", "-created_at", "-id"), name="task_newest_by_dedup_key"),
+            # Lists: what has ended, in that order; with a status or an automation. A task gets into them when it ends.
             models.Index(
                 fields=("completed_at", "id"), condition=Q(completed_at__isnull=False), name="task_in_order_of_end"
+            ),
+            models.Index(
+                fields=("status", "completed_at", "id"),
+                condition=Q(completed_at__isnull=False),
+                name="task_ends_by_status",
+            ),
+            models.Index(
+                fields=("automation", "status", "completed_at", "id"),
+                condition=Q(completed_at__isnull=False),
+                name="task_ends_by_automation",
             ),
         )
 

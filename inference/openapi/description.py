@@ -18,6 +18,7 @@ from inference.openapi.components import (
 JSON = "application/json"
 # A body of any type is one of bytes.
 ANY_BYTES = "application/octet-stream"
+FORM = "multipart/form-data"
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,19 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Body:
-    """What is sent: `schema` is a serializer or a schema, `examples` are by their summary."""
+    """What is sent: `schema` is a serializer or a schema, `examples` are by their summary. `or_else` is the same in
+    another media type."""
 
     schema: type[Serializer[Any]] | Schema
     examples: Mapping[str, Any]
     media_type: str = JSON
     is_required: bool = True
+    or_else: "Body | None" = None
+
+    @property
+    def forms(self) -> "tuple[Body, ...]":
+        """All that may be sent, one for each media type."""
+        return (self, *(self.or_else.forms if self.or_else else ()))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from inference.models import Scope
 from inference.openapi import examples
 from inference.openapi.components import WITH_KEY, Schema, identifier
-from inference.openapi.description import ANY_BYTES, Answer, Body, Operation, Parameter
+from inference.openapi.description import ANY_BYTES, FORM, Answer, Body, Operation, Parameter
 from inference.serializers import (
     AnswerSerializer,
     BatchSerializer,
@@ -52,6 +52,7 @@ _QUEUE_FULL = (
 )
 _NO_TASK = "There is no such task, or this key may not see it."
 _NO_AUTOMATION = "There is no active automation of that name that this key may use."
+_FILE: Schema = {"type": "string", "format": "binary"}
 _EVENT_ID: Schema = {"type": "string", "pattern": "^([0-9]{1,18})?$"}
 _TASK_QUERY = Parameter("task_id", {"type": "string", "format": "uuid"}, "The task's id.", is_required=True)
 # What JSON Schema says of a document is in a file of its own, for editors.
@@ -178,11 +179,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             Parameter(
                 "filename",
                 {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["claim.pdf"]},
-                "Its name, as pages will see it. May be left out for a form, which has one.",
-                is_required=True,
+                "Its name, as pages will see it. Needed when the body is the file itself; a form has the name.",
             ),
         ),
-        body=Body({"type": "string", "format": "binary"}, {"A text": "some text"}, media_type=ANY_BYTES),
+        body=Body(
+            _FILE,
+            {"A text": "some text"},
+            media_type=ANY_BYTES,
+            or_else=Body(
+                {"type": "object", "properties": {"file": _FILE}, "required": ["file"]},
+                {"A text": {"file": "some text"}},
+                media_type=FORM,
+            ),
+        ),
         errors={503: "The database cannot be reached, or the disk is short."},
     ),
     ("GET", "/api/v1/tasks.csv"): Operation(

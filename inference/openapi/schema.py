@@ -54,7 +54,7 @@ class ApiSchema(AutoSchema):
 
     def get_request_serializer(self) -> Any:
         body = self.described.body
-        return None if body is None else {body.media_type: body.schema}
+        return None if body is None else {each.media_type: each.schema for each in body.forms}
 
     def get_response_serializers(self) -> Any:
         return {}  # they are written below
@@ -68,9 +68,10 @@ class ApiSchema(AutoSchema):
         body = self.described.body
         if body is not None:
             operation["requestBody"]["required"] = body.is_required
-            operation["requestBody"]["content"][body.media_type]["examples"] = {
-                _as_name(summary): {"summary": summary, "value": value} for summary, value in body.examples.items()
-            }
+            for each in body.forms:
+                operation["requestBody"]["content"][each.media_type]["examples"] = {
+                    _as_name(summary): {"summary": summary, "value": value} for summary, value in each.examples.items()
+                }
         # An empty list is how an operation says that it is open.
         operation.setdefault("security", [])
         operation["responses"] = self.described.responses()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ def test_parameters_come_from_json_and_options(wire: Wire, tmp_path: Path, sourc
         (["submit", "claims-status", "--csv", "-", "-p", "claim=x"], "claim\nHM-1\n"),
         (["submit", "claims-status", "--csv", "-", "--all-or-nothing"], "claim\n" + "x\n" * 1001),
         (["submit", "claims-status", "--all-or-nothing"], None),
+        (["submit", "claims-status", "--delimiter", "tab"], None),
+        (["submit", "claims-status", "--file", "card"], None),
+        (["submit", "claims-status", "--file", "card=/no/such/file"], None),
+        (["submit", "claims-status", "--csv", "-", "--file", f"card={__file__}"], "claim\nHM-1\n"),
+        (["submit", "claims-status", "--csv", "-", "--input", os.devnull], "claim\nHM-1\n"),
+        (["review", TASK], None),
+        (["review", TASK, "--happened", "--retry"], None),
+        (["export", "--json", "--csv"], None),
+        (["export", "--raw"], None),
         (["submit", "claims-status", "--url", "example.com"], None),
         (["wait", "not-an-id"], None),
         (["logs", TASK, "--timeout", "3"], None),
@@ -160,22 +170,32 @@ def test_a_row_is_a_task(wire: Wire, tmp_path: Path) -> None:
     taken = {"status": 202, "success": True, "task_id": TASK, "duplicate": False}
     no = {"status": 400, "success": False, "message": "claim is wrong"}
     file = tmp_path / "claims.csv"
-    file.write_text('\ufeffclaim,kind,claim\nHM-1,dental,HM-2\n\n"a ""b"", c",,\n', encoding="utf-8")
+    file.write_text('\ufeffclaim;kind;claim;_priority\nHM-1;dental;HM-2;\n\n"a ""b""; c";;;5\n', encoding="utf-8")
     arguments = ["submit", "claims-status", "--csv", str(file), "-p", "year=2026", "--idempotency-key", "day"]
+    arguments += ["--unique", "claim", "--unique", "year", "--dedicated", "--priority", "3"]
     wire.says(Reply(202, {"results": [taken, no]}))
     done = program(wire, *arguments)
     assert (done.exit_code, done.stdout) == (1, f"{TASK}\n")
-    assert done.stderr == "row 2: claim is wrong\n1 of 2 rows were taken\n"
-    items = wire.asked[0].body["items"]
-    assert [each["input_parameters"] for each in items] == [
-        {"year": ["2026"], "claim": ["HM-1", "HM-2"], "kind": ["dental"]},
-        {"year": ["2026"], "claim": ['a "b", c'], "kind": []},
+    assert done.stderr == "row 4: claim is wrong\n1 of 2 rows were taken\n"
+    assert paths(wire.asked) == ["POST /api/v1/inference/csv"]
+    assert wire.asked[0].query == {
+        "endpoint_name": "claims-status",
+        "unique_parameter_names": "year",  # the last of both
+        "is_dedicated": "true",
+        "priority": "3",
+        "delimiter": "comma",
+    }
+    assert wire.asked[0].body.decode().split("\r\n") == [
+        "claim,kind,claim,_priority,year,_idempotency_key",
+        "HM-1,dental,HM-2,,2026,day-1",
+        "",
+        '"a ""b""; c",,,5,2026,day-2',
+        "",
     ]
-    assert [each["idempotency_key"] for each in items] == ["day-1", "day-2"]
     wire.says(Reply(202, {"results": [taken, taken]}))
     done = program(wire, *arguments, "--json")
     assert done.exit_code == 0
-    assert [json.loads(line)["row"] for line in done.stdout.splitlines()] == [1, 2]
+    assert [json.loads(line)["row"] for line in done.stdout.splitlines()] == [2, 4]
 
 
 def test_rows_that_were_taken_are_told_when_a_later_request_fails(wire: Wire) -> None:
@@ -184,7 +204,28 @@ def test_rows_that_were_taken_are_told_when_a_later_request_fails(wire: Wire) ->
     done = program(wire, "submit", "claims-status", "--csv", "-", stdin="claim\n" + "x\n" * 1500)
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == 1000
-    assert "The rows from 1001 on were not answered" in done.stderr
+    assert "The rows from 1002 on were not answered" in done.stderr
+    # The rows of the second request stand where they stand in the file.
+    lines = wire.asked[1].body.decode().split("\r\n")
+    assert [bool(line) for line in lines[:1004]] == [True, *[False] * 1000, True, True, True]
+
+
+def test_a_file_is_uploaded_and_named_in_its_parameter(wire: Wire, tmp_path: Path) -> None:
+    run_to_end(wire)
+    file = tmp_path / "card.pdf"
+    file.write_bytes(CONTENT)
+    uploaded = {"success": True, "file_id": ARTIFACT, "filename": "card.pdf", "sha256": sha256(CONTENT).hexdigest()}
+    wire.routes["POST", "/api/v1/files"] = Reply(201, uploaded)
+    for command in ("submit", "run"):
+        wire.asked.clear()
+        done = program(wire, command, "claims-status", "-p", "claim=HM-1", "--file", f"card={file}")
+        assert done.exit_code == 0, done.output
+        assert paths(wire.asked)[:2] == ["POST /api/v1/files", "POST /api/v1/inference"]
+        assert (wire.asked[0].body, wire.asked[0].query) == (CONTENT, {"filename": "card.pdf"})
+        assert wire.asked[1].body["input_parameters"] == {"claim": ["HM-1"], "card": [f"upload://{ARTIFACT}"]}
+    wire.routes["POST", "/api/v1/files"] = refused(413, "The file is too large.")
+    done = program(wire, "submit", "claims-status", "--file", f"card={file}")
+    assert (done.exit_code, done.stderr) == (1, "Error: The file is too large.\n")
 
 
 # --- run, wait, logs
@@ -395,6 +436,23 @@ def test_cancel_and_retry(wire: Wire) -> None:
     assert program(wire, "retry", TASK).stdout == f"{OTHER_TASK}\n"
 
 
+def test_review_decides_and_runs_again(wire: Wire) -> None:
+    path = f"{TASK_PATH}/review"
+    wire.routes["POST", path] = Reply(200, {"success": True, "decision": "happened", "new_task_id": None})
+    done = program(wire, "review", TASK, "--happened", "--note", "seen in the portal")
+    assert (done.exit_code, done.stdout) == (0, "happened\n")
+    assert wire.asked[0].body == {"decision": "happened", "note": "seen in the portal"}
+    wire.routes["POST", path] = Reply(200, {"success": True, "decision": "did_not_happen", "new_task_id": OTHER_TASK})
+    assert program(wire, "review", TASK, "--did-not-happen", "--retry").stdout == f"{OTHER_TASK}\n"
+    assert wire.asked[1].body == {"decision": "did_not_happen", "retry": True}
+    assert json.loads(program(wire, "review", TASK, "--did-not-happen", "--json").stdout)["new_task_id"] == OTHER_TASK
+    wire.routes["POST", path] = refused(409, "was decided before: it happened.")
+    assert program(wire, "review", TASK, "--did-not-happen").exit_code == 1
+    wire.routes["POST", f"{TASK_PATH}/retry"] = Reply(202, ACCEPTED)
+    assert program(wire, "retry", TASK, "--confirm").exit_code == 0
+    assert wire.asked[-1].body == {"confirm": True}
+
+
 def test_files_are_listed_and_saved(wire: Wire, tmp_path: Path) -> None:
     files = [
         told(),
@@ -502,6 +560,26 @@ def test_export_writes_one_task_after_the_other(wire: Wire, tmp_path: Path) -> N
     assert file.read_text().startswith("task_id,")
 
 
+def test_a_table_of_the_server_is_exported_as_it_came(wire: Wire, tmp_path: Path) -> None:
+    table = "\ufefftask_id,input.claim\r\n1,'=1\r\n".encode()
+    wire.routes["GET", "/api/v1/tasks.csv"] = Reply(200, table, {"X-Resume-Cursor": "c3"})
+    done = program(wire, "export", "--csv", "--needs-review", "--ended-after", "2026-11-24T00:00:00Z", "--limit", "7")
+    assert (done.exit_code, done.stdout_bytes) == (0, table)
+    assert done.stderr == "1 tasks\ngo on later with: --cursor c3\n"
+    assert wire.asked[0].query == {
+        "needs_review": "true",
+        "ended_after": "2026-11-24T00:00:00Z",
+        "delimiter": "comma",
+        "limit": "7",
+    }
+    file = tmp_path / "tasks.csv"
+    arguments = ("export", "--csv", "--raw", "--delimiter", "semicolon", "--to", str(file))
+    assert (program(wire, *arguments).stdout, file.read_bytes()) == ("", table)
+    assert (wire.asked[-1].query["raw"], wire.asked[-1].query["delimiter"]) == ("true", "semicolon")
+    assert program(wire, *arguments).exit_code == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["tasks.csv"]
+
+
 def test_export_of_ended_tasks_says_how_to_go_on(wire: Wire) -> None:
     wire.says(Reply(200, {"tasks": [task()], "next_cursor": None, "resume_cursor": "c2"}), Reply(200, ENDED))
     done = program(wire, "export", "--ended-after", "2026-11-24T00:00:00Z")
@@ -530,6 +608,17 @@ def test_completion_knows_the_commands() -> None:
         env={"_OPTEXITY_SERVER_COMPLETE": "bash_complete", "COMP_WORDS": f"{PROGRAM} auto", "COMP_CWORD": "1"},
     )
     assert done.stdout == "plain,automations\n"
+    done = CliRunner().invoke(
+        cli,
+        [],
+        prog_name=PROGRAM,
+        env={
+            "_OPTEXITY_SERVER_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"{PROGRAM} review {TASK} --",
+            "COMP_CWORD": "3",
+        },
+    )
+    assert {"plain,--happened", "plain,--did-not-happen", "plain,--note"} <= set(done.stdout.splitlines())
 
 
 def _commands(command: click.Command, names: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:

@@ -1,5 +1,7 @@
 """The clients and this server: what one says, the other understands."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from inference.models import Automation, Task
+from inference.services.following import followers
 from inference.services.waiting import waiters
 from optexity_server import (
     ConflictError,
@@ -50,6 +53,7 @@ def served(transactional_db: None, live_server: Any, kind: str) -> Iterator[Serv
     _, key = make_key()
     yield Served(live_server.url, key, kind, automation)
     waiters.close()
+    followers.close()
 
 
 def test_a_submission_is_stored_once_however_often_it_is_sent(served: Served) -> None:
@@ -169,6 +173,59 @@ def test_steps_and_files_arrive_as_they_are(served: Served, tmp_path: Path) -> N
 
     assert served.do(save) == [tmp_path / "Übersicht.pdf"]
     assert (tmp_path / "Übersicht.pdf").read_bytes() == b"a letter"
+
+
+def test_a_file_is_kept_for_one_task(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "Karte ä.pdf"
+    file.write_bytes(b"%PDF-1.4 a card")
+    kept = served.do(lambda client: client.upload(file))
+    assert (kept.filename, kept.size_bytes) == ("Karte ä.pdf", 15)
+    values = {"claim": [kept.reference]}
+    taken = served.do(lambda client: client.submit("claims/status", values))
+    assert Task.objects.get(id=taken.task_id).input_parameters == values
+    with pytest.raises(ValidationError, match="claim"):
+        served.do(lambda client: client.submit("claims/status", values))
+    with pytest.raises(ValidationError, match="empty"):
+        served.do(lambda client: client.upload(io.BytesIO(), filename="nothing.pdf"))
+
+
+def test_rows_of_a_table_are_submitted_once_and_come_back_as_one(served: Served, tmp_path: Path) -> None:
+    table = "claim;claim;_priority\n=HM-1;;\n\nHM-2;second;5\nHM-3;;high\n"
+
+    def submit() -> Any:
+        return served.do(
+            lambda client: client.submit_csv(table, "claims/status", unique=["claim"], idempotency_key="day")
+        )
+
+    first, again = submit(), submit()
+    assert [(each.row, each.status) for each in first] == [(2, 202), (4, 202), (5, 400)]
+    assert [each.task_id for each in again] == [each.task_id for each in first]
+    assert list(first.items[2].errors) == ["priority"]
+    stored = {task.priority: task.input_parameters for task in Task.objects.all()}
+    assert stored == {None: {"claim": ["=HM-1"]}, 5: {"claim": ["HM-2", "second"]}}
+    done = served.do(lambda client: client.export_csv(tmp_path / "tasks.csv", endpoint_name="claims/status"))
+    assert done.rows == 2
+    with (tmp_path / "tasks.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["input.claim"], row["input.claim[1]"]) for row in rows] == [("HM-2", "second"), ("'=HM-1", "")]
+
+
+def test_a_task_that_needs_review_is_found_and_decided(served: Served) -> None:
+    task = make_task(automation=served.automation, status="running", input_parameters=VALUES)
+    end_task(task, "failed", error="worker lost", outcome_unknown=True)
+    (found,) = served.do(lambda client: client.tasks(needs_review=True))
+    assert (found.task_id, found.needs_review) == (str(task.id), True)
+
+    def decide() -> Any:
+        return served.do(lambda client: client.handle(str(task.id)).review(False, note="nothing there", retry=True))
+
+    decided, again = decide(), decide()
+    assert (decided.decision, decided.duplicate, again.duplicate) == ("did_not_happen", False, True)
+    assert decided.new_task_id == again.new_task_id
+    seen = served.do(lambda client: client.task(str(task.id))).task
+    assert (seen.needs_review, seen.review.note, seen.retried_as) == (False, "nothing there", decided.new_task_id)
+    with pytest.raises(ConflictError):
+        served.do(lambda client: client.handle(str(task.id)).review(True))
 
 
 def test_automations_are_published_read_checked_and_deactivated(served: Served) -> None:

@@ -22,7 +22,7 @@ ACCEPTED = {"success": True, "message": "Task has been allocated", "task_id": TA
 
 @dataclass
 class Asked:
-    """A request as it came."""
+    """A request as it came; `body` is what its JSON says, or the bytes of another type."""
 
     method: str
     path: str
@@ -69,6 +69,12 @@ def task(status: str = "success", **fields: Any) -> dict[str, Any]:
     return {"task_id": TASK, "endpoint_name": "claims-status", "status": status, "error": None, **fields}
 
 
+def _told(body: bytes, content_type: str) -> Any:
+    if not body:
+        return None
+    return json.loads(body) if content_type == "application/json" else body
+
+
 class Wire:
     """The server. `replies` are used up in order; `routes` answer whenever no reply is left."""
 
@@ -92,7 +98,7 @@ class Wire:
                     parts.path,
                     dict(parse_qsl(parts.query, keep_blank_values=True)),
                     {name.lower(): value for name, value in self.headers.items()},
-                    json.loads(body) if body else None,
+                    _told(body, self.headers.get("Content-Type") or ""),
                 )
                 self.send(wire.reply_to(asked))
 

@@ -1,26 +1,30 @@
 """The client for an event loop. What it does is described in `client`, which has the same, blocking."""
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, BinaryIO, Literal, Self, Unpack
 
 from optexity_server import operations
 from optexity_server.connection import Connection
 from optexity_server.errors import OptexityError
-from optexity_server.files import InMemory, OnDisk, place_of
+from optexity_server.files import InMemory, OnDisk, place_for, place_of
 from optexity_server.listening import Listening
 from optexity_server.models import (
     Artifact,
     Automation,
     BatchResult,
+    CsvExport,
+    CsvOptions,
     Event,
     Health,
     ParameterValues,
     Published,
+    ReviewAnswer,
     Step,
     Submission,
     SubmissionAnswer,
@@ -28,15 +32,20 @@ from optexity_server.models import (
     Task,
     TaskFilters,
     TaskSummary,
+    UploadedFile,
     Validation,
 )
 from optexity_server.retrying import RetryPolicy
+from optexity_server.sending import Outgoing
 from optexity_server.shared import (
     DEFAULT_PAGE_SIZE,
     MAX_READ_BYTES,
     EndedPosition,
+    csv_query,
+    export_query,
     list_query,
 )
+from optexity_server.tables import CsvTable, ExportedTable
 from optexity_server.transport import AsyncTransport, Verify
 from optexity_server.version import __version__
 
@@ -107,6 +116,64 @@ class AsyncClient:
         return await self._transport.run(
             operations.submit_many(list(submissions), self._policy, all_or_nothing=all_or_nothing)
         )
+
+    async def submit_csv(
+        self,
+        table: "CsvTable | str | os.PathLike[str]",
+        endpoint_name: str,
+        *,
+        values: Mapping[str, str | Sequence[str]] | None = None,
+        idempotency_key: str | None = None,
+        delimiter: Literal["comma", "semicolon", "tab"] | None = None,
+        all_or_nothing: bool = False,
+        **options: Unpack[CsvOptions],
+    ) -> BatchResult:
+        """Submit a task for each row of a CSV file: a path, or a text that is the CSV itself. `values` are parameters
+        that have the same values in each row. Each row gets an idempotency key if it has none: the count of the row
+        behind `idempotency_key` and a dash, so that the same file sent again makes no task twice. In requests of at
+        most 1,000 rows; otherwise as `submit_many`. Raises ValueError for what is no such table."""
+        rows = CsvTable.read(table, delimiter=delimiter).with_values(values or {})
+        rows = rows.with_idempotency_keys(idempotency_key)
+        query = csv_query(endpoint_name, options)
+        return await self._transport.run(
+            operations.submit_csv(rows, query, self._policy, all_or_nothing=all_or_nothing)
+        )
+
+    async def upload(
+        self,
+        file: str | os.PathLike[str] | BinaryIO,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+    ) -> UploadedFile:
+        """Send a file (a path, or one that is open for reading bytes and can be read again) for one later task: give
+        its `reference` as the value of a parameter. Raises DamagedFileError when the server has got other bytes."""
+        with Outgoing(file, filename, content_type) as outgoing:
+            return await self._transport.run(operations.upload_file(outgoing, self._policy))
+
+    async def export_csv(
+        self,
+        to: str | os.PathLike[str] | BinaryIO,
+        *,
+        overwrite: bool = False,
+        limit: int | None = None,
+        ended_after: datetime | str | None = None,
+        cursor: str | None = None,
+        delimiter: Literal["comma", "semicolon", "tab"] = "comma",
+        raw: bool = False,
+        **filters: Unpack[TaskFilters],
+    ) -> CsvExport:
+        """All tasks that match as one CSV file with a column for each input and output: to a path, which is kept if
+        something is there (FileExistsError) unless `overwrite`, or to a file that is open for writing bytes. `raw`
+        leaves out what protects spreadsheets."""
+        if limit is not None and limit < 1:
+            raise ValueError("limit must be at least 1")
+        query = export_query(filters, ended_after=ended_after, cursor=cursor, delimiter=delimiter, raw=raw)
+        table = ExportedTable(delimiter=delimiter, raw=raw)
+        with closing(table), place_for(to, overwrite=overwrite) as file:
+            resume_cursor = await self._transport.run(operations.export_tasks(table, query, limit, self._policy))
+            table.write_to(file)
+        return CsvExport(table.rows, resume_cursor)
 
     async def task(self, task_id: str) -> "AsyncTaskHandle":
         """The task as it is now. Raises NotFoundError."""
@@ -208,10 +275,19 @@ class AsyncTaskHandle:
         Raises ConflictError when it has ended already."""
         return await self._run(operations.cancel_task(self.task_id, self._policy, force=force))
 
-    async def retry(self) -> "AsyncTaskHandle":
-        """A new task with the same inputs. Raises ConflictError when this one has not ended."""
-        answer = await self._run(operations.retry_task(self.task_id, self._policy))
+    async def retry(self, *, confirm: bool = False) -> "AsyncTaskHandle":
+        """A new task with the same inputs; `confirm` also if its act was decided to have happened. Raises ConflictError
+        when this one has not ended, or needs a review first."""
+        answer = await self._run(operations.retry_task(self.task_id, self._policy, confirm=confirm))
         return AsyncTaskHandle(self._client, answer.task_id, answer=answer)
+
+    async def review(self, happened: bool, *, note: str | None = None, retry: bool = False) -> ReviewAnswer:
+        """Decide what became of an act that was not seen to finish; with `retry`, run again at once what did not
+        happen. The same decision again changes nothing. Raises ConflictError when none is open, or another one was
+        noted."""
+        return await self._run(
+            operations.review_task(self.task_id, self._policy, happened=happened, note=note, retry=retry)
+        )
 
     async def respond(
         self, answer: Literal["continue", "give_up"], *, note: str | None = None, request_id: str | None = None

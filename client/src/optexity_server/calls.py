@@ -5,7 +5,7 @@ description of a conversation serves both clients, and tests without a network.
 """
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -26,19 +26,31 @@ class Sink(Protocol):
         """The next part."""
 
 
+class Source(Protocol):
+    """Bytes that are sent as they are."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """From the start, each time that it is asked for."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One request. `is_repeatable`: sent twice, it does what it does once. `hold_seconds` is how long the server was
-    asked to hold its answer. With a `sink`, the body of a good answer goes there."""
+    asked to hold its answer. With a `sink`, the body of a good answer goes there. `body` is sent as JSON, `content` as
+    it is."""
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: Any = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
     hold_seconds: int = 0
     sink: Sink | None = None
+    content: Source | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import hashlib
 import os
 import secrets
 import unicodedata
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -52,6 +52,17 @@ def place_of(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
     """The file that `path` means: itself, or one of the artifact's name if it is a folder."""
     wanted = Path(path)
     return wanted / safe_name(artifact.filename, otherwise=artifact.artifact_id) if wanted.is_dir() else wanted
+
+
+@contextmanager
+def place_for(to: str | os.PathLike[str] | BinaryIO, *, overwrite: bool) -> Generator[BinaryIO]:
+    """The file to write to: `to` itself if it is one, else a new one that is there once all is written."""
+    if not isinstance(to, str | os.PathLike):
+        yield to
+        return
+    with NewFile(Path(to), overwrite=overwrite) as new:
+        yield new.file
+        new.keep()
 
 
 class _Checked:
@@ -104,17 +115,16 @@ class InMemory:
         return bytes(self._content)
 
 
-class OnDisk:
-    """Takes a file to `target`, which has the whole content or is not there. A context manager; what it has not been
+class NewFile:
+    """Becomes the file `target`, which has the whole content or is not there. A context manager; what it has not been
     told to `keep` is gone at its end.
 
     The name is reserved first (FileExistsError if there is something, unless `overwrite`), so two that save to
     one name do not meet. The bytes go to a file beside it, which takes the name when it is complete.
     """
 
-    def __init__(self, artifact: Artifact, target: Path, *, overwrite: bool) -> None:
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
         self.target = target
-        self._checked = _Checked(artifact)
         self._part = target.with_name(f".{secrets.token_hex(8)}.part")
         self._overwrite = overwrite
         self._is_kept = False
@@ -123,25 +133,14 @@ class OnDisk:
         if not self._overwrite:
             self.target.open("xb").close()
         try:
-            self._file: BinaryIO = self._part.open("xb")
+            self.file: BinaryIO = self._part.open("xb")
         except OSError:
             self._give_back()
             raise
         return self
 
-    def begin(self) -> None:
-        self._checked.begin()
-        self._file.seek(0)
-        self._file.truncate()
-
-    def write(self, chunk: bytes) -> None:
-        self._checked.count(chunk)
-        self._file.write(chunk)
-
     def keep(self) -> None:
-        """Raises DamagedFileError."""
-        self._checked.check()
-        self._file.close()
+        self.file.close()
         # Takes the place of a symbolic link instead of writing through it.
         self._part.replace(self.target)
         self._is_kept = True
@@ -149,7 +148,7 @@ class OnDisk:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.file.close()
         if not self._is_kept:
             self._part.unlink(missing_ok=True)
             self._give_back()
@@ -158,6 +157,28 @@ class OnDisk:
         if not self._overwrite:
             with suppress(OSError):
                 self.target.unlink()
+
+
+class OnDisk(NewFile):
+    """Takes an artifact to a file."""
+
+    def __init__(self, artifact: Artifact, target: Path, *, overwrite: bool) -> None:
+        super().__init__(target, overwrite=overwrite)
+        self._checked = _Checked(artifact)
+
+    def begin(self) -> None:
+        self._checked.begin()
+        self.file.seek(0)
+        self.file.truncate()
+
+    def write(self, chunk: bytes) -> None:
+        self._checked.count(chunk)
+        self.file.write(chunk)
+
+    def keep(self) -> None:
+        """Raises DamagedFileError."""
+        self._checked.check()
+        super().keep()
 
 
 def _cut(name: str) -> str:

@@ -81,6 +81,7 @@ class TaskSummary(Record):
     version: str | None = None
     error: str | None = None
     outcome_unknown: bool = False
+    needs_review: bool = False
     created_at: Instant = None
     started_at: Instant = None
     completed_at: Instant = None
@@ -137,12 +138,26 @@ class WaitingForPerson(Record):
     step: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Review(Record):
+    """What somebody has decided about an act that was not seen to finish: `happened` or `did_not_happen`."""
+
+    decision: str
+    by: Mapping[str, str] | None = None
+    at: Instant = None
+    note: str | None = field(default=None, repr=False)
+
+
 def _attempts(value: Any) -> tuple[Attempt, ...]:
     return tuple(Attempt.from_wire(each) for each in value or ())
 
 
 def _waiting(value: Any) -> Waiting | None:
     return None if value is None else Waiting.from_wire(value)
+
+
+def _review(value: Any) -> Review | None:
+    return None if value is None else Review.from_wire(value)
 
 
 def _person(value: Any) -> WaitingForPerson | None:
@@ -161,6 +176,8 @@ class Task(TaskSummary):
     max_timeout_in_minutes: int | None = None
     is_dedicated: bool = False
     output_data: Any = field(default=None, repr=False)
+    review: Annotated[Review | None, _review] = None
+    retried_as: str | None = None
     attempts: Annotated[tuple[Attempt, ...], _attempts] = ()
     waiting_for: Annotated[Waiting | None, _waiting] = None
     waiting_for_person: Annotated[WaitingForPerson | None, _person] = None
@@ -302,6 +319,45 @@ class SubmissionAnswer(Record):
     warnings: Texts = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReviewAnswer(Record):
+    """What was said to a decision. `duplicate`: the same was decided before. `new_task_id`: the task that runs again
+    what did not happen."""
+
+    decision: str
+    message: str = ""
+    duplicate: bool = False
+    new_task_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadedFile(Record):
+    """A file that the server keeps for one later task, which names it by `reference`."""
+
+    file_id: str
+    filename: str = ""
+    size_bytes: int | None = None
+    sha256: str = ""
+    expires_at: Instant = None
+
+    @property
+    def reference(self) -> str:
+        """What to give as the value of a parameter."""
+        return f"upload://{self.file_id}"
+
+
+class CsvOptions(TypedDict, total=False):
+    """What holds for all rows of a table; see docs/api.md of the server."""
+
+    unique: Sequence[str]
+    priority: int | None
+    max_timeout_in_minutes: int
+    is_dedicated: bool
+    max_parallelism: int | None
+    per_login_parallelism: int | None
+    use_proxy: bool
+
+
 class SubmitOptions(TypedDict, total=False):
     """What a submission may say besides its automation and its values; see docs/api.md of the server."""
 
@@ -348,7 +404,8 @@ def _lists(values: ParameterValues) -> dict[str, list[Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemAnswer(Record):
-    """What was said to one item of a batch, and the idempotency key that it was sent with."""
+    """What was said to one item of a batch, and the idempotency key that it was sent with. `row` is that of a table, as
+    a spreadsheet counts."""
 
     status: int
     success: bool
@@ -358,6 +415,7 @@ class ItemAnswer(Record):
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     warnings: Texts = ()
     idempotency_key: str = ""
+    row: int | None = None
 
     @property
     def error(self) -> ApiError | None:
@@ -403,6 +461,22 @@ class TaskFilters(TypedDict, total=False):
     dedup_key: str | None
     created_after: datetime | str | None
     created_before: datetime | str | None
+    needs_review: bool | None
+
+
+@dataclass(frozen=True)
+class CsvExport:
+    """How many tasks a table has. With `ended_after`, `resume_cursor` goes on behind them at any later time."""
+
+    rows: int
+    resume_cursor: str | None
+
+
+def wire_text(value: datetime | str | int | bool) -> str:
+    """As it stands in a query."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else wire_instant(value)
 
 
 def wire_instant(value: datetime | str) -> str:

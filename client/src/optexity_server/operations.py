@@ -28,15 +28,19 @@ from optexity_server.models import (
     ItemAnswer,
     Page,
     Published,
+    ReviewAnswer,
     Step,
     Submission,
     SubmissionAnswer,
     Task,
     TaskSummary,
+    UploadedFile,
     Validation,
     read_list,
 )
 from optexity_server.retrying import Patience, RetryPolicy, jittered
+from optexity_server.sending import InBytes, Outgoing
+from optexity_server.tables import CsvTable, ExportedTable
 
 MAX_BATCH_ITEMS = 1000
 # The server takes 16 MiB in a batch; a little is left for what is around the items.
@@ -49,6 +53,8 @@ LOOK_AGAIN_SECONDS = 1.0
 WITHOUT_HOLDING_SECONDS = 30.0
 TASKS = "/api/v1/tasks"
 AUTOMATIONS = "/api/v1/automations"
+# As many as the server takes of the rows of one table of tasks.
+MAX_EXPORTED_ROWS = 10_000
 
 
 def submit(submission: Submission, policy: RetryPolicy, *, anonymous: bool) -> Operation[SubmissionAnswer]:
@@ -78,18 +84,70 @@ def submit_many(
     for part in parts:
         body = {"items": part, "all_or_nothing": all_or_nothing}
         call = Call("POST", "/api/v1/inference/batch", body=body, is_repeatable=True)
-        try:
-            told = read_list(ItemAnswer, (yield from ask(call, policy)).json(), "results")
-            if len(told) != len(part):
-                raise UnexpectedAnswerError(f"The server answered {len(told)} of {len(part)} submissions")
-        except OptexityError as error:
-            if not answers:
-                raise
-            raise BatchInterruptedError(BatchResult(tuple(answers)), len(items)) from error
+        told = yield from _answers(call, len(part), policy, before=answers, total=len(items))
         answers += [
             replace(each, idempotency_key=item["idempotency_key"]) for each, item in zip(told, part, strict=True)
         ]
     return BatchResult(tuple(answers))
+
+
+def submit_csv(
+    table: CsvTable, query: Mapping[str, str | Sequence[str]], policy: RetryPolicy, *, all_or_nothing: bool
+) -> Operation[BatchResult]:
+    """The rows of a table, each of which has an idempotency key. Raises as `submit_many`."""
+    parts = list(table.parts())
+    if all_or_nothing and len(parts) > 1:
+        raise ValueError(
+            f"all_or_nothing needs one request: at most {MAX_BATCH_ITEMS} rows and {MAX_BATCH_BYTES} bytes"
+        )
+    query = {**query, "delimiter": "comma", **({"all_or_nothing": "true"} if all_or_nothing else {})}
+    answers: list[ItemAnswer] = []
+    for part in parts:
+        call = Call(
+            "POST",
+            "/api/v1/inference/csv",
+            query=query,
+            headers={"Content-Type": "text/csv; charset=utf-8"},
+            content=InBytes(part.content()),
+            is_repeatable=True,
+        )
+        told = yield from _answers(call, len(part.rows), policy, before=answers, total=len(table.rows))
+        answers += [
+            replace(each, idempotency_key=key, row=row.number)
+            for each, key, row in zip(told, part.idempotency_keys, part.rows, strict=True)
+        ]
+    return BatchResult(tuple(answers))
+
+
+def _answers(
+    call: Call, count: int, policy: RetryPolicy, *, before: Sequence[ItemAnswer], total: int
+) -> Operation[list[ItemAnswer]]:
+    """Those to the `count` submissions of `call`. Raises what it fails with as it is, if nothing was answered
+    before."""
+    try:
+        told = read_list(ItemAnswer, (yield from ask(call, policy)).json(), "results")
+        if len(told) != count:
+            raise UnexpectedAnswerError(f"The server answered {len(told)} of {count} submissions")
+    except OptexityError as error:
+        if not before:
+            raise
+        raise BatchInterruptedError(BatchResult(tuple(before)), total) from error
+    return told
+
+
+def upload_file(file: Outgoing, policy: RetryPolicy) -> Operation[UploadedFile]:
+    """Sent again when the connection breaks: a file that no task takes is removed by the server after some hours."""
+    call = Call(
+        "POST",
+        "/api/v1/files",
+        query={"filename": file.filename},
+        headers={"Content-Type": file.content_type},
+        content=file,
+        is_repeatable=True,
+    )
+    uploaded = UploadedFile.from_wire((yield from ask(call, policy)).json())
+    file.check(uploaded.sha256)
+    return uploaded
 
 
 def get_task(task_id: str, policy: RetryPolicy) -> Operation[Task]:
@@ -140,6 +198,23 @@ def list_tasks(query: Mapping[str, str], policy: RetryPolicy) -> Operation[Page]
     return Page(tasks, _cursor(told, "next_cursor"), _cursor(told, "resume_cursor"))
 
 
+def export_tasks(
+    table: ExportedTable, query: Mapping[str, str], limit: int | None, policy: RetryPolicy
+) -> Operation[str | None]:
+    """All tasks that match, at most `limit`, into `table`. The cursor with which a list of ended tasks goes on."""
+    query = dict(query)
+    while True:
+        left = MAX_EXPORTED_ROWS if limit is None else min(limit - table.rows, MAX_EXPORTED_ROWS)
+        query["limit"] = str(left)
+        call = Call("GET", f"{TASKS}.csv", query=query, is_repeatable=True, sink=table.next_page())
+        answer = yield from ask(call, policy)
+        rows = table.count()
+        following = answer.headers.get("x-next-cursor")
+        if following is None or rows <= 0 or (limit is not None and table.rows >= limit):
+            return answer.headers.get("x-resume-cursor")
+        query["cursor"] = following
+
+
 def list_steps(task_id: str, policy: RetryPolicy) -> Operation[list[Step]]:
     told = (yield from ask(_task_call(task_id, "/steps"), policy)).json()
     return read_list(Step, told, "steps")
@@ -157,8 +232,8 @@ def cancel_task(task_id: str, policy: RetryPolicy, *, force: bool = False) -> Op
     return _text(told, "status")
 
 
-def retry_task(task_id: str, policy: RetryPolicy) -> Operation[SubmissionAnswer]:
-    call = Call("POST", task_path(task_id, "/retry"))
+def retry_task(task_id: str, policy: RetryPolicy, *, confirm: bool = False) -> Operation[SubmissionAnswer]:
+    call = Call("POST", task_path(task_id, "/retry"), body={"confirm": True} if confirm else None)
     return SubmissionAnswer.from_wire((yield from ask(call, policy)).json())
 
 
@@ -167,6 +242,19 @@ def answer_task(task_id: str, body: Mapping[str, Any], policy: RetryPolicy) -> O
     body = {name: value for name, value in body.items() if value is not None}
     call = Call("POST", task_path(task_id, "/answer"), body=body, is_repeatable="request_id" in body)
     return _text((yield from ask(call, policy)).json(), "status")
+
+
+def review_task(
+    task_id: str, policy: RetryPolicy, *, happened: bool, note: str | None, retry: bool
+) -> Operation[ReviewAnswer]:
+    """Repeated when the connection breaks: the server notes the same decision once, and makes one new task."""
+    body: dict[str, Any] = {"decision": "happened" if happened else "did_not_happen"}
+    if note is not None:
+        body["note"] = note
+    if retry:
+        body["retry"] = True
+    call = Call("POST", task_path(task_id, "/review"), body=body, is_repeatable=True)
+    return ReviewAnswer.from_wire((yield from ask(call, policy)).json())
 
 
 def fetch_artifact(artifact_id: str, sink: Sink, policy: RetryPolicy) -> Operation[None]:

@@ -129,5 +129,14 @@ def test_a_wrong_example_would_be_noticed(document: dict[str, Any]) -> None:
     assert not validator(document, {"$ref": "#/components/schemas/Task"}).is_valid({})
 
 
+def test_a_file_may_be_sent_as_it_is_or_in_a_form(document: dict[str, Any]) -> None:
+    content = document["paths"]["/api/v1/files"]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/octet-stream", "multipart/form-data"}
+    form = content["multipart/form-data"]["schema"]
+    assert (form["required"], form["properties"]["file"]["format"]) == (["file"], "binary")
+    (filename,) = (each for each in document["paths"]["/api/v1/files"]["post"]["parameters"] if each["in"] == "query")
+    assert not filename.get("required")
+
+
 def test_the_document_is_the_same_each_time() -> None:
     assert make_schema() == make_schema()

@@ -8,7 +8,7 @@ from optexity_server.cli.automations import automations
 from optexity_server.cli.export import export
 from optexity_server.cli.keys import keys
 from optexity_server.cli.submitting import run, submit
-from optexity_server.cli.tasks import cancel, logs, retry, wait
+from optexity_server.cli.tasks import cancel, logs, retry, review, wait
 from optexity_server.version import __version__
 
 PROGRAM = "optexity-server"
@@ -43,7 +43,7 @@ def completion(shell: str) -> None:
     click.echo(completer.source_template % completer.source_vars())
 
 
-for command in (submit, run, wait, logs, cancel, retry, artifacts, automations, keys, export):
+for command in (submit, run, wait, logs, cancel, retry, review, artifacts, automations, keys, export):
     cli.add_command(command)
 
 

@@ -1,11 +1,13 @@
 """Values of input parameters from the command line, from a JSON file and from a CSV file."""
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
+
+from optexity_server.tables import CsvTable
 
 Values = dict[str, list[Any]]
 
@@ -31,32 +33,24 @@ def gather(pairs: Sequence[tuple[str, str]], empty: Sequence[str], file: TextIO 
     return values
 
 
-def rows(file: TextIO, common: Values) -> list[Values]:
-    """The values of each row. The first line has the names; one that comes again appends to its list, and an empty
-    cell adds nothing. Raises click.UsageError, so that a file is refused before any of it is sent."""
+def files_of(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[tuple[str, Path]]:
+    """NAME=PATH of each, where there is a file. Raises click.BadParameter, before anything is sent."""
+    files = [(name, Path(path)) for name, path in pairs_of(context, option, given)]
+    for _, path in files:
+        if not path.is_file():
+            raise click.BadParameter(f"there is no file {path}", context, option)
+    return files
+
+
+def table_of(file: TextIO, delimiter: str | None, common: Values) -> CsvTable:
+    """The rows of a CSV file, with values that are the same in each. Raises click.UsageError, so that a file is
+    refused before any of it is sent."""
     try:
-        return list(_rows(csv.reader(file, strict=True), common))
-    except (csv.Error, UnicodeDecodeError):
+        return CsvTable.read(file.read(), delimiter=delimiter).with_values(common)
+    except UnicodeDecodeError:
         raise click.UsageError("--csv: this is no CSV file in UTF-8") from None
-
-
-def _rows(lines: Any, common: Values) -> Iterable[Values]:
-    names: list[str] = next(lines, [])
-    if not names or not all(names):
-        raise click.UsageError("--csv: the first line must have the name of a parameter in each column")
-    for name in names:
-        if name in common:
-            raise click.UsageError(f"--csv: the parameter {name} is given for all rows, too")
-    for cells in lines:
-        if not cells:
-            continue  # an empty line
-        if len(cells) != len(names):
-            raise click.UsageError(f"--csv: line {lines.line_num} has {len(cells)} cells, not {len(names)}")
-        values: Values = {**common, **{name: [] for name in names}}
-        for name, cell in zip(names, cells, strict=True):
-            if cell:
-                values[name].append(cell)
-        yield values
+    except ValueError as error:
+        raise click.UsageError(f"--csv: {error}") from None
 
 
 def _from_json(file: TextIO) -> Values:

@@ -1,18 +1,20 @@
 """Commands that submit: submit, run."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
 
 import click
 
 from optexity_server.cli.following import follow_to_end
 from optexity_server.cli.output import Exit, Output
-from optexity_server.cli.parameters import gather, pairs_of, rows
+from optexity_server.cli.parameters import Values, files_of, gather, pairs_of, table_of
 from optexity_server.cli.session import Session, server_command
 from optexity_server.cli.tasks import timeout_option
-from optexity_server.errors import BatchInterruptedError, OptexityError
-from optexity_server.models import ItemAnswer, Submission, SubmitOptions
-from optexity_server.operations import MAX_BATCH_ITEMS
+from optexity_server.client import Client
+from optexity_server.errors import OptexityError
+from optexity_server.models import CsvOptions, ItemAnswer, SubmitOptions
+from optexity_server.tables import DELIMITERS, MAX_ROWS, CsvTable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +30,14 @@ def _submission_options(function: F) -> F:
             metavar="NAME=VALUE",
             callback=pairs_of,
             help="A value of a parameter; again appends another.",
+        ),
+        click.option(
+            "--file",
+            "files",
+            multiple=True,
+            metavar="NAME=PATH",
+            callback=files_of,
+            help="Upload a file and give it as a value of a parameter; again appends another.",
         ),
         click.option("--empty", multiple=True, metavar="NAME", help="A parameter with an empty list."),
         click.option(
@@ -70,8 +80,13 @@ def _options(given: dict[str, Any]) -> SubmitOptions:
     "csv_file",
     type=click.File(encoding="utf-8-sig"),
     metavar="FILE",
-    help="One task for each row; the first line has the names of parameters. - is stdin. The number of the row is "
-    "appended to an --idempotency-key.",
+    help="One task for each row; the first row has the names of parameters, and of options behind an underscore "
+    "(_priority). - is stdin. The count of the row is appended to an --idempotency-key.",
+)
+@click.option(
+    "--delimiter",
+    type=click.Choice(list(DELIMITERS)),
+    help="With --csv: what separates the cells (default: what makes the most of the first row).",
 )
 @click.option("--all-or-nothing", is_flag=True, help="With --csv: one row that is refused refuses all (at most 1,000).")
 @server_command
@@ -79,9 +94,11 @@ def submit(
     session: Session,
     endpoint_name: str,
     pairs: list[tuple[str, str]],
+    files: list[tuple[str, Path]],
     empty: tuple[str, ...],
     input_file: TextIO | None,
     csv_file: TextIO | None,
+    delimiter: str | None,
     all_or_nothing: bool,
     **given: Any,
 ) -> Exit:
@@ -89,13 +106,14 @@ def submit(
     values = gather(pairs, empty, input_file)
     options = _options(given)
     if csv_file is not None:
-        return _submit_rows(
-            session, _submissions(endpoint_name, rows(csv_file, values), options), all_or_nothing=all_or_nothing
-        )
-    if all_or_nothing:
-        raise click.UsageError("--all-or-nothing is for --csv")
+        if files:
+            raise click.UsageError("--file is for one task, and --csv for many: each file is of one task")
+        table = table_of(csv_file, delimiter, values)
+        return _submit_rows(session, endpoint_name, table, options, all_or_nothing=all_or_nothing)
+    if all_or_nothing or delimiter:
+        raise click.UsageError("--all-or-nothing and --delimiter are for --csv")
     with session.client() as client:
-        handle = client.submit(endpoint_name, values, **options)
+        handle = client.submit(endpoint_name, _with_files(client, values, files), **options)
     assert handle.answer is not None  # noqa: S101 - a submission has its answer
     _warn(session.output, handle.answer.warnings)
     if handle.duplicate:
@@ -112,14 +130,16 @@ def run(
     session: Session,
     endpoint_name: str,
     pairs: list[tuple[str, str]],
+    files: list[tuple[str, Path]],
     empty: tuple[str, ...],
     input_file: TextIO | None,
     timeout: float | None,
     **given: Any,
 ) -> Exit:
     """Submit a task of AUTOMATION, show its steps until it has ended, and print its output data."""
+    values = gather(pairs, empty, input_file)
     with session.client() as client:
-        handle = client.submit(endpoint_name, gather(pairs, empty, input_file), **_options(given))
+        handle = client.submit(endpoint_name, _with_files(client, values, files), **_options(given))
     assert handle.answer is not None  # noqa: S101 - a submission has its answer
     _warn(session.output, handle.answer.warnings)
     session.output.task_id = handle.task_id
@@ -127,60 +147,54 @@ def run(
     return follow_to_end(session, handle.task_id, timeout)
 
 
-def _submissions(
-    endpoint_name: str, values_of_rows: list[dict[str, list[Any]]], options: SubmitOptions
-) -> list[Submission]:
-    prefix = options.get("idempotency_key")
-    made = []
-    for number, values in enumerate(values_of_rows, 1):
-        own: Any = dict(options) if prefix is None else {**options, "idempotency_key": f"{prefix}-{number}"}
-        made.append(Submission(endpoint_name, values, own))
-    return made
+def _with_files(client: Client, values: Values, files: list[tuple[str, Path]]) -> Values:
+    """`values` with what names the files, once they are uploaded."""
+    for name, path in files:
+        values.setdefault(name, []).append(client.upload(path).reference)
+    return values
 
 
-def _submit_rows(session: Session, submissions: list[Submission], *, all_or_nothing: bool) -> Exit:
-    """A batch at a time, so that what was taken is told before the next is sent."""
-    if not submissions:
-        raise click.UsageError("--csv: the file has no rows")
-    if all_or_nothing and len(submissions) > MAX_BATCH_ITEMS:
-        raise click.UsageError(f"--all-or-nothing takes at most {MAX_BATCH_ITEMS:,} rows, not {len(submissions):,}")
+def _submit_rows(
+    session: Session, endpoint_name: str, table: CsvTable, options: SubmitOptions, *, all_or_nothing: bool
+) -> Exit:
+    """A request at a time, so that what was taken is told before the next is sent."""
+    rest: Any = dict(options)
+    table = table.with_idempotency_keys(rest.pop("idempotency_key", None))
+    for_all: CsvOptions = rest
+    parts = list(table.parts())
+    if all_or_nothing and len(parts) > 1:
+        raise click.UsageError(f"--all-or-nothing takes at most {MAX_ROWS:,} rows, not {len(table.rows):,}")
     output = session.output
     output.is_stream = True
     told = refused = 0
     with session.client() as client:
-        for first in range(0, len(submissions), MAX_BATCH_ITEMS):
-            part = submissions[first : first + MAX_BATCH_ITEMS]
+        for part in parts:
             try:
-                answers = list(client.submit_many(part, all_or_nothing=all_or_nothing))
-            except BatchInterruptedError as error:
-                told += _tell_rows(output, error.answered.items, first)
-                return _interrupted(output, error.__cause__ or error, told)
+                answers = list(client.submit_csv(part, endpoint_name, all_or_nothing=all_or_nothing, **for_all))
             except OptexityError as error:
                 if not told:
                     raise
-                return _interrupted(output, error, told)
-            told += _tell_rows(output, answers, first)
+                return _interrupted(output, error, part.rows[0].number)
+            told += _tell_rows(output, answers)
             refused += sum(not each.success for each in answers)
     output.say(f"{told - refused} of {told} rows were taken")
     return Exit.FAILED if refused else Exit.OK
 
 
-def _tell_rows(output: Output, answers: Any, first: int) -> int:
-    answer: ItemAnswer
-    for row, answer in enumerate(answers, first + 1):
+def _tell_rows(output: Output, answers: list[ItemAnswer]) -> int:
+    for answer in answers:
         if output.as_json:
-            output.json_line({"row": row, **answer.raw})
+            output.json_line({**answer.raw, "row": answer.row})
         elif answer.success and answer.task_id:
             output.result(None, answer.task_id)
         if not answer.success:
-            output.say(f"row {row}: {answer.message}")
+            output.say(f"row {answer.row}: {answer.message}")
     return len(answers)
 
 
-def _interrupted(output: Output, error: Any, told: int) -> Exit:
+def _interrupted(output: Output, error: OptexityError, row: int) -> Exit:
     output.say(
-        f"The rows from {told + 1} on were not answered: the same file with the same --idempotency-key "
-        "makes no task twice"
+        f"The rows from {row} on were not answered: the same file with the same --idempotency-key makes no task twice"
     )
     return output.fail(error)
 

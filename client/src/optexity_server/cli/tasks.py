@@ -1,4 +1,4 @@
-"""Commands about one task: wait, logs, cancel, retry."""
+"""Commands about one task: wait, logs, cancel, retry, review."""
 
 from uuid import UUID
 
@@ -61,10 +61,28 @@ def cancel(session: Session, task_id: UUID, force: bool) -> None:
 
 @click.command()
 @task_argument
+@click.option("--confirm", is_flag=True, help="Also if the act of TASK was decided to have happened.")
 @server_command
-def retry(session: Session, task_id: UUID) -> None:
+def retry(session: Session, task_id: UUID, confirm: bool) -> None:
     """Submit the inputs of TASK, which has ended, again; print the new task's id."""
     with session.client() as client:
-        again = client.handle(str(task_id)).retry()
+        again = client.handle(str(task_id)).retry(confirm=confirm)
     assert again.answer is not None  # noqa: S101 - a submission has its answer
     session.output.result(again.answer.raw, again.task_id)
+
+
+@click.command()
+@task_argument
+@click.option("--happened/--did-not-happen", "happened", default=None, help="What became of the act.")
+@click.option("--note", metavar="TEXT", help="Kept in the audit log of the server.")
+@click.option("--retry", "run_again", is_flag=True, help="With --did-not-happen: run it again, and print the new id.")
+@server_command
+def review(session: Session, task_id: UUID, happened: bool | None, note: str | None, run_again: bool) -> None:
+    """Decide what became of the act of TASK that was not seen to finish."""
+    if happened is None:
+        raise click.UsageError("say what became of it: --happened or --did-not-happen")
+    if happened and run_again:
+        raise click.UsageError("--retry is for --did-not-happen: it would be done twice")
+    with session.client() as client:
+        answer = client.handle(str(task_id)).review(happened, note=note, retry=run_again)
+    session.output.result(answer.raw, answer.new_task_id or answer.decision)
