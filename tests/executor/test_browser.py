@@ -120,7 +120,8 @@ def test_a_worn_out_browser_is_replaced_between_two_tasks(
     worker_loop.submit(use()).result(60)
 
     assert own_pool._browser is not first
-    assert driver is not None and not driver.is_running()
+    assert driver is not None
+    assert not driver.is_running()
     assert own_pool.is_healthy()
 
 
