@@ -8,6 +8,7 @@ from django.db import transaction
 
 from inference.errors import NotFoundError, ValidationFailedError
 from inference.models import ApiKey, AutomationVersion, Task
+from inference.models.identifiers import uuid7
 from inference.services.submit import (
     Idempotency,
     QueueLimits,
@@ -24,8 +25,9 @@ from inference.services.submit import (
 )
 from inference.services.uploads import names_an_upload
 
-# The tasks of one call wait in one line. So calls that run side by side take the same locks in the same order: the
-# line, then the dedup keys by their hashes; two that waited for each other would be ended with an error.
+# The tasks of one call wait in one line and have one priority. So calls that run side by side take the same locks in
+# the same order: the line with the first row, then the dedup keys by their hashes. Of two that waited for each other
+# one would be ended with an error.
 _OTHER_LINES = ("is_dedicated", "max_parallelism", "per_login_parallelism")
 
 
@@ -33,8 +35,15 @@ class _NotPlainError(Exception):
     """Something has to be undone that was stored in this transaction."""
 
 
+def may_be_stored_together(request: Mapping[str, Any]) -> bool:
+    """Whether a submission (keywords of `submit_task`) can be plain; the rest is seen beside its automation."""
+    has_line_of_its_own = any(request.get(name) for name in _OTHER_LINES)
+    return not has_line_of_its_own and not request.get("use_proxy") and not names_an_upload(request["input_parameters"])
+
+
 def submit_together(requests: Sequence[Mapping[str, Any]], *, api_key: ApiKey) -> list[UUID | None]:
-    """The ids of the new tasks of `requests` (keywords of `submit_task`, all for one automation), in order.
+    """The ids of the new tasks of `requests`, in order. Those are keywords of `submit_task` that
+    `may_be_stored_together`, all for one automation and with one priority.
 
     None for a submission that was not stored, as it takes more than an INSERT: a wrong name, a duplicate, a known
     idempotency key, an uploaded file, a limit. `submit_task` has the answer to it.
@@ -49,6 +58,9 @@ def submit_together(requests: Sequence[Mapping[str, Any]], *, api_key: ApiKey) -
         for position, request in enumerate(requests)
         if _is_plain(request, version)
     }
+    # They are created at one instant: among each other, they run in the order of their ids.
+    for task, task_id in zip(plain.values(), sorted(uuid7() for _ in plain), strict=True):
+        task.id = task_id
     if not plain or _is_limited(next(iter(plain.values())), version):
         return nothing
     try:
@@ -59,7 +71,7 @@ def submit_together(requests: Sequence[Mapping[str, Any]], *, api_key: ApiKey) -
 
 
 def _is_plain(request: Mapping[str, Any], version: AutomationVersion) -> bool:
-    if any(request.get(name) for name in _OTHER_LINES) or request.get("use_proxy"):
+    if not may_be_stored_together(request):
         return False
     parameters = request["input_parameters"]
     try:
@@ -67,7 +79,7 @@ def _is_plain(request: Mapping[str, Any], version: AutomationVersion) -> bool:
         check_parameter_names(version, parameters, request.get("secure_parameters") or {})
     except ValidationFailedError:
         return False
-    return not names_an_upload(parameters)
+    return True
 
 
 def _task(request: Mapping[str, Any], version: AutomationVersion, api_key: ApiKey) -> Task:

@@ -17,11 +17,20 @@ from tests.inference.conftest import ApiClient, a_body, assert_error
 JSON = {"Content-Type": "application/json"}
 
 
-class _LearntBefore(dict[Any, Any]):
-    """Of requests of every kind it is known that they come through to the view."""
+class _Learnt:
+    """What is known of requests of every kind, or of every key: that they come through to the view."""
 
-    def get(self, *_: Any) -> Any:
-        return [("Content-Type", "application/json")]
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def get(self, _: Any) -> Any:
+        return self._value
+
+    def put(self, *_: Any) -> None:
+        """Nothing is new."""
+
+    def forget(self, _: Any) -> None:
+        """Nothing is forgotten."""
 
 
 @pytest.fixture(autouse=True, params=["the view alone", "behind the express lane"])
@@ -31,7 +40,7 @@ def lane(request: pytest.FixtureRequest, live_server: Any) -> Iterator[None]:
     application = server.get_app()
     if request.param == "behind the express lane":
         express = Express(application)
-        express._headers = _LearntBefore()
+        express._headers, express._keys = _Learnt([("Content-Type", "application/json")]), _Learnt(True)  # type: ignore[assignment]
         server.set_app(express)
     yield
     server.set_app(application)
