@@ -65,7 +65,7 @@ def create_api_key(
     with transaction.atomic():
         key = ApiKey.objects.create(
             public_id=public_id,
-            digest=_digest(text),
+            digest=digest_of(text),
             name=name.strip(),
             owner_id=None if owner is None else owner.pk,
             scopes=wanted,
@@ -127,7 +127,7 @@ def find_key(text: str) -> ApiKey | None:
     spelled = KEY_FORMAT.fullmatch(text)
     known = None if spelled is None else _look_up(spelled[1])
     digest = _NO_DIGEST if known is None else known.key.digest
-    if not hmac.compare_digest(digest, _digest(text)) or known is None or not known.is_usable:
+    if not hmac.compare_digest(digest, digest_of(text)) or known is None or not known.is_usable:
         return None
     if known.was_used_long_ago:
         _note_use(known.key)
@@ -157,7 +157,8 @@ def _note_use(key: ApiKey) -> None:
     ).update(last_used_at=StatementTimestamp())
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """What is stored and compared of a key (SHA-256, hex)."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

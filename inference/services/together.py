@@ -46,7 +46,7 @@ def submit_together(requests: Sequence[Mapping[str, Any]], *, api_key: ApiKey) -
     `may_be_stored_together`, all for one automation and with one priority.
 
     None for a submission that was not stored, as it takes more than an INSERT: a wrong name, a duplicate, a known
-    idempotency key, an uploaded file, a limit. `submit_task` has the answer to it.
+    idempotency key, a limit. `submit_task` has the answer to it.
     """
     nothing: list[UUID | None] = [None] * len(requests)
     try:
@@ -71,8 +71,6 @@ def submit_together(requests: Sequence[Mapping[str, Any]], *, api_key: ApiKey) -
 
 
 def _is_plain(request: Mapping[str, Any], version: AutomationVersion) -> bool:
-    if not may_be_stored_together(request):
-        return False
     parameters = request["input_parameters"]
     try:
         check_unique_names(request.get("unique_parameter_names") or (), parameters)

@@ -10,7 +10,6 @@ the view, and with which headers, is learnt from its answers: the first of each 
 goes there. So nobody without a key has more of a request looked at here than its head.
 """
 
-import hashlib
 import io
 import threading
 from collections import Counter, OrderedDict, deque
@@ -32,7 +31,7 @@ from inference.middleware import begin_request
 from inference.models import Scope
 from inference.parsers import parse_json
 from inference.serializers import plain_submission, submission_object
-from inference.services.api_keys import find_key
+from inference.services.api_keys import digest_of, find_key
 from inference.services.submit import Submission
 from inference.services.together import may_be_stored_together, submit_together
 from inference.telemetry import spans
@@ -134,7 +133,7 @@ class Express:
         self._places = threading.BoundedSemaphore(BATCHES)
         self._headers: _Recent[tuple[Any, ...], Headers] = _Recent(_MAX_PROFILES)
         # Digests of keys with which a submission was taken.
-        self._keys: _Recent[bytes, bool] = _Recent(_MAX_KEYS)
+        self._keys: _Recent[str, bool] = _Recent(_MAX_KEYS)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if not _may_be_plain(environ):
@@ -145,7 +144,7 @@ class Express:
             return self.application(environ, start_response)
         (key_text,) = keys
         headers = self._headers.get(profile)
-        if headers is None or not self._keys.get(_digest(key_text)):
+        if headers is None or not self._keys.get(digest_of(key_text)):
             return self.application(environ, self._learning(profile, key_text, start_response))
         request_id = begin_request(environ)
         # One id for the whole request, whichever way it goes.
@@ -168,7 +167,7 @@ class Express:
             varies = any("encoding" in value.lower() for name, value in headers if name.lower() == "vary")
             if status.startswith("202 ") and not varies and names.isdisjoint(_UNUSUAL):
                 self._headers.put(profile, [each for each in headers if each[0].lower() not in _OF_ONE_ANSWER])
-                self._keys.put(_digest(key_text), True)
+                self._keys.put(digest_of(key_text), True)
             return start_response(status, headers, *more)
 
         return start
@@ -259,7 +258,7 @@ class Express:
         try:
             key = find_key(key_text)
             if key is None or Scope.SUBMIT not in key.scopes:
-                self._keys.forget(_digest(key_text))
+                self._keys.forget(digest_of(key_text))
                 return None
             bind_contextvars(key_id=key.public_id)
             for each in batch:
@@ -289,10 +288,6 @@ def _trusted_headers() -> list[str]:
         *(["HTTP_X_FORWARDED_PORT"] if settings.USE_X_FORWARDED_PORT else []),
         *([settings.SECURE_PROXY_SSL_HEADER[0]] if settings.SECURE_PROXY_SSL_HEADER else []),
     ]
-
-
-def _digest(key_text: str) -> bytes:
-    return hashlib.sha256(key_text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _may_be_plain(environ: Mapping[str, Any]) -> bool:
